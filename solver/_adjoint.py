@@ -1,0 +1,67 @@
+"""Exact derivatives of an equilibrium by the implicit function theorem.
+
+On the free strategies F the conditions g_F(z, theta) = 0 hold identically in theta, and the others stay at their bounds
+b(theta), so J_FF dz_F = -(dg_F/dtheta dtheta + J_FB db) and dz_B = db. The rule is a JVP: forward and reverse mode,
+batching and higher derivatives follow from it. A derivative at a point that is not a first-order point has no meaning
+and is NaN. At `certificate.margin` 0 (a strategy just reaching its bound) it is one-sided.
+"""
+
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from ._conditions import Conditions, conditions_of
+from ._game import Game
+from ._layout import layout_of
+from ._linear import solve
+
+
+class Found(NamedTuple):
+    """What an attempt to solve leaves behind; only `z` has a derivative."""
+
+    z: Float[Array, " strategy"]
+    residual: Float[Array, ""]
+    record: dict
+    """Anything else to report, by name; constants for differentiation."""
+
+
+@eqx.filter_custom_jvp
+def implicit(game: Game, z: Float[Array, " strategy"], *, search, tol: float) -> Found:
+    """`search(game, z)`, differentiated by the implicit function theorem instead of through its iterations."""
+    del tol
+    return search(game, z)
+
+
+@implicit.def_jvp
+def _rule(primals, tangents, *, search, tol):
+    game, start = primals
+    tangent, _ = tangents
+    found = implicit(game, start, search=search, tol=tol)
+    z = found.z
+    layout = layout_of(game)
+    point = conditions_of(game, layout, z.dtype).at(z)
+
+    def at_fixed_profile(game):
+        conditions: Conditions = conditions_of(game, layout, z.dtype)
+        return conditions.gradient(z), conditions.lower, conditions.upper
+
+    (_, lower, upper), (by_game, d_lower, d_upper) = eqx.filter_jvp(at_fixed_profile, (game,), (tangent,))
+    free = jax.lax.stop_gradient(point.free)
+    d_bound = jnp.where(jax.lax.stop_gradient(z - lower <= upper - z), d_lower, d_upper)
+    d_bound = jnp.where(free, 0.0, d_bound)
+    both = free[:, None] & free[None, :]
+    matrix = jnp.where(both, point.jacobian, jnp.eye(layout.size, dtype=z.dtype))
+    cross = jnp.where(free[:, None] & ~free[None, :], point.jacobian, 0.0)
+    through_bounds = jnp.sum(cross * d_bound[None, :], axis=1)
+    d_z = solve(matrix, jnp.where(free, -(by_game + through_bounds), d_bound))
+    valid = jax.lax.stop_gradient(found.residual <= tol)
+    d_z = jnp.where(valid, d_z, jnp.nan * jnp.sum(d_z))
+    zeros = jax.tree.map(_zero_tangent, found)
+    return found, zeros._replace(z=d_z)
+
+
+def _zero_tangent(leaf):
+    return jnp.zeros_like(leaf) if jnp.issubdtype(leaf.dtype, jnp.inexact) else None

@@ -1,0 +1,120 @@
+"""Evidence that a strategy profile is an equilibrium, recomputed from the game itself.
+
+Nothing here is taken from the method that found the profile: derivatives are taken afresh, by name instead of in the
+stacked vector, and deviations are searched for without derivatives.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float
+
+from ._conditions import Conditions
+from ._game import Game
+from ._layout import Layout, own_blocks, same_owner, strategy_scale
+from ._linear import largest_eigenvalue, solve, spectral_radius
+from ._search import GlobalSearch, deviations
+from ._solution import Certificate
+
+
+def certify(
+    conditions: Conditions, z: Float[Array, " strategy"], search: GlobalSearch
+) -> tuple[Certificate, Bool[Array, ""]]:
+    """The certificate of the profile z, and whether payoffs and derivatives were finite wherever they were needed."""
+    game, layout, lower, upper = conditions.game, conditions.layout, conditions.lower, conditions.upper
+    payoff = game.payoff(layout.unflatten(z))
+    gradient, jacobian = _derivatives(game, layout, z)
+    eye = np.eye(layout.size, dtype=bool)
+    curvature = jnp.maximum(jnp.abs(jnp.sum(jnp.where(eye, jacobian, 0.0), axis=0)), jnp.finfo(z.dtype).tiny)
+    ahead = z + gradient / curvature
+    projected = jnp.clip(ahead, lower, upper)
+    size = strategy_scale(z, projected, lower, upper, layout)
+    residual = jnp.max(jnp.abs(z - projected) / size)
+
+    best, gain, defined = deviations(conditions, z, size, search)
+    scale = _payoff_scale(layout, z, payoff, curvature, size)
+
+    free = (ahead > lower) & (ahead < upper)
+    both = free[:, None] & free[None, :]
+    # Row j in units of h_j sigma_j, column k in units of sigma_k: dimensionless, diagonal -1 where concave.
+    scaled = jacobian * (size[None, :] / size[:, None]) / curvature[:, None]
+    scaled = jnp.where(both, scaled, jnp.where(eye, -1.0, 0.0))
+    mine = same_owner(layout)
+    own = jnp.where(mine, scaled, 0.0)
+    hessian = jnp.where(both & mine, jacobian / jnp.sqrt(curvature[:, None] * curvature[None, :]), 0.0)
+    everything = solve(
+        scaled, jnp.concatenate([jnp.eye(layout.size, dtype=z.dtype), (gradient / (curvature * size))[:, None]], axis=1)
+    )
+    inverse, newton = everything[:, :-1], jnp.where(free, everything[:, -1], 0.0)
+    conditioning = _or_infinite(_norm(scaled) * _norm(inverse))
+    response = solve(own, own - scaled)
+    to_bound = jnp.minimum(z - lower, upper - z) / size
+    push = jnp.abs(gradient) / (curvature * size)
+    held = lower == upper
+    margin = jnp.min(jnp.where(held, jnp.inf, jnp.where(free, to_bound, push)))
+    certificate = Certificate(
+        residual=residual,
+        regret=jnp.max(gain / scale),
+        gain=gain,
+        deviation=layout.unflatten(best),
+        concavity=_concavity(hessian, free, layout),
+        stability=_or_infinite(spectral_radius(response)),
+        conditioning=conditioning,
+        margin=margin,
+        error=_or_infinite(jnp.maximum(jnp.max(jnp.abs(newton)), residual)) + jnp.finfo(z.dtype).eps * conditioning,
+        payoff_scale=scale,
+    )
+    finite = jnp.all(jnp.isfinite(payoff)) & jnp.all(jnp.isfinite(jnp.where(free, gradient, 0.0)))
+    return certificate, finite & defined & jnp.all(jnp.isfinite(z)) & jnp.isfinite(residual)
+
+
+def _derivatives(game: Game, layout: Layout, z):
+    """Own gradients and their Jacobian, differentiating by name."""
+
+    def gradient(s):
+        by_name = jax.jacfwd(game.payoff)(s)
+        parts, at = [], 0
+        for name in layout.names:
+            table = by_name[name].reshape(layout.firms, -1)
+            owner = np.asarray(layout.owner[at : at + table.shape[1]])
+            chooses = owner[None, :] == np.arange(layout.firms)[:, None]
+            parts.append(jnp.sum(jnp.where(chooses, table, 0.0), axis=0))
+            at += table.shape[1]
+        return jnp.concatenate(parts)
+
+    s = layout.unflatten(z)
+    by_name = jax.jacfwd(gradient)(s)
+    jacobian = jnp.concatenate([by_name[name].reshape(layout.size, -1) for name in layout.names], axis=1)
+    return gradient(s), jacobian
+
+
+def _payoff_scale(layout, z, payoff, curvature, size):
+    """By firm: its payoff or what its own strategies are worth at their curvature, whichever is larger.
+
+    An inactive firm has neither; it is measured by a ten-thousandth of the curvature at its rivals' size.
+    """
+    mine = np.asarray(layout.owner)[None, :] == np.arange(layout.firms)[:, None]
+    worth = jnp.max(jnp.where(mine, (curvature * z * z)[None, :], 0.0), axis=1)
+    floor = 1e-4 * jnp.max(jnp.where(mine, (curvature * size * size)[None, :], 0.0), axis=1)
+    scale = jnp.maximum(jnp.maximum(jnp.abs(payoff), worth), floor)
+    return jnp.maximum(scale, jnp.finfo(z.dtype).tiny)
+
+
+def _concavity(hessian, free, layout: Layout) -> Float[Array, ""]:
+    """Largest eigenvalue of the firms' scaled own Hessians on the free strategies; -inf without any."""
+    hessian = jnp.where(free[:, None] & free[None, :], hessian, jnp.where(np.eye(layout.size, dtype=bool), -1e9, 0.0))
+    if layout.own.shape[1] == 1:
+        largest = jnp.max(jnp.sum(jnp.where(np.eye(layout.size, dtype=bool), hessian, 0.0), axis=0))
+    else:
+        largest = jnp.max(jax.vmap(largest_eigenvalue)(own_blocks(hessian, layout, padding=-1e9)))
+    return jnp.where(jnp.any(free), largest, -jnp.inf)
+
+
+def _norm(matrix):
+    """The infinity norm."""
+    return jnp.max(jnp.sum(jnp.abs(matrix), axis=1))
+
+
+def _or_infinite(value):
+    """Infinite where a singular system has left NaN."""
+    return jnp.where(jnp.isnan(value), jnp.inf, value)

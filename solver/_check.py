@@ -1,0 +1,201 @@
+"""Definitions are checked before anything is compiled; every refusal is one sentence that says what to change."""
+
+import functools
+import math
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import ArrayLike
+
+from ._errors import GameError
+from ._game import Game, Problem
+from ._layout import bounds_of, dtype_of, layout_of
+from ._method import Method
+from ._parameter import as_parameter
+from ._search import GlobalSearch
+
+_RESERVED = ("payoff", "status", "steps", "firm", "leader")
+
+
+def prepare(problem: Problem) -> Problem:
+    """The problem with all parameters as JAX arrays of one floating dtype, its definition checked.
+
+    Raises:
+        GameError: something is ill-defined.
+    """
+    if not isinstance(problem, Problem):
+        raise GameError(f"Expected a Game or a Leader, got {type(problem).__name__}: subclass nashgrid.solver.Game.")
+    problem = jax.tree_util.tree_map_with_path(_converted, problem)
+    kinds = {leaf.dtype for leaf in jax.tree.leaves(problem) if eqx.is_array(leaf)}
+    if len(kinds) > 1:
+        names = ", ".join(sorted(str(kind) for kind in kinds))
+        raise GameError(f"The fields of {type(problem).__name__} mix the dtypes {names}; convert them to one.")
+    check(problem)
+    return problem
+
+
+def _converted(path: tuple, leaf: Any) -> Any:
+    """A leaf as a floating JAX array, or a refusal that names its field."""
+    name = jax.tree_util.keystr(path).lstrip(".")
+    if isinstance(leaf, bool | int | str | np.integer):
+        raise GameError(
+            f"Field {name!r} is {leaf!r}, a {type(leaf).__name__}: declare parameters with `parameter()`, and counts "
+            "and labels with `eqx.field(static=True)`."
+        )
+    if callable(leaf) and not eqx.is_array(leaf):
+        return leaf
+    if isinstance(leaf, float | np.floating):
+        return as_parameter(leaf)
+    if isinstance(leaf, np.ndarray | jax.Array):
+        if not jnp.issubdtype(leaf.dtype, jnp.floating):
+            raise GameError(f"Field {name!r} has dtype {leaf.dtype}; parameters must be floating point, e.g. 1.0.")
+        return jnp.asarray(leaf)
+    raise GameError(f"Field {name!r} holds a {type(leaf).__name__}; declare it with `eqx.field(static=True)`.")
+
+
+@functools.singledispatch
+def check(problem: Problem) -> None:
+    """Refuse a problem whose definition does not fit together; shapes only, so that it works while tracing."""
+    raise GameError(f"{type(problem).__name__} is neither a Game nor a Leader.")
+
+
+@check.register
+def _(game: Game) -> None:
+    shapes = eqx.filter(game, eqx.is_array)
+    _check_shapes(jax.tree.map(_Shape, shapes), eqx.filter(game, eqx.is_array, inverse=True))
+
+
+class _Shape:
+    """A shape and dtype as a hashable leaf, so that one definition is checked once."""
+
+    def __init__(self, leaf: jax.Array):
+        self.shape, self.dtype = leaf.shape, leaf.dtype
+
+    def __hash__(self) -> int:
+        return hash((self.shape, self.dtype))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Shape) and (self.shape, self.dtype) == (other.shape, other.dtype)
+
+
+def _check_shapes(shapes, rest) -> None:
+    leaves, tree = jax.tree.flatten(shapes)
+    statics, static_tree = jax.tree.flatten(rest)
+    key = (tuple(leaves), tree, tuple(statics), static_tree)
+    try:
+        _check_once(key)
+    except TypeError as error:
+        if "unhashable" not in str(error):
+            raise
+        raise GameError(f"A static field of the game cannot be hashed ({error}): use tuples, not lists.") from None
+
+
+@functools.lru_cache(maxsize=1024)
+def _check_once(key) -> None:
+    leaves, tree, statics, static_tree = key
+    arrays = jax.tree.unflatten(tree, [jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for leaf in leaves])
+    rest = jax.tree.unflatten(static_tree, statics)
+    eqx.filter_eval_shape(_check_game, eqx.combine(arrays, rest))
+
+
+def _check_game(game: Game) -> None:
+    what = type(game).__name__
+    firms = game.firms
+    if not isinstance(firms, tuple) or not firms or not all(isinstance(name, str) for name in firms):
+        raise GameError(f"{what}.firms is {firms!r}; give a tuple with the name of each firm.")
+    if len(set(firms)) < len(firms):
+        raise GameError(f"{what}.firms has a name twice: {firms}.")
+    bounds = game.bounds()
+    if not isinstance(bounds, dict) or not bounds or not all(_is_pair(pair) for pair in bounds.values()):
+        raise GameError(f"{what}.bounds() must return a dict: name of a strategy -> (lower, upper).")
+    layout, dtype = layout_of(game), dtype_of(game)
+    z, _ = bounds_of(game, layout, dtype)
+    s = layout.unflatten(z)
+    payoff = game.payoff(s)
+    if np.shape(payoff) != (layout.firms,):
+        raise GameError(
+            f"{what}.payoff returned shape {np.shape(payoff)}; it must return one payoff for each of the "
+            f"{layout.firms} firms {firms}, shape ({layout.firms},)."
+        )
+    if jnp.result_type(payoff) != dtype:
+        raise GameError(
+            f"{what}.payoff returned dtype {jnp.result_type(payoff)} for {dtype} strategies; compute in the dtype of "
+            "the strategies and parameters."
+        )
+    outcomes = game.outcomes(s)
+    for name in outcomes:
+        if name in bounds or name in _RESERVED:
+            raise GameError(f"{what}.outcomes() reports {name!r}, which is taken; rename it.")
+    if unknown := set(game.start()) - set(bounds):
+        raise GameError(f"{what}.start() names {sorted(unknown)}, but the strategies are {list(bounds)}.")
+
+
+def _is_pair(pair: Any) -> bool:
+    return isinstance(pair, tuple | list) and len(pair) == 2
+
+
+def check_start(game: Game, start: dict[str, ArrayLike]) -> None:
+    """Refuse a start that names no strategy, has another shape, or is not finite."""
+    layout = layout_of(game)
+    shapes = dict(zip(layout.names, layout.shapes, strict=True))
+    for name, value in start.items():
+        if name not in shapes:
+            raise GameError(f"start names {name!r}, but the strategies are {list(shapes)}.")
+        if np.shape(value) not in ((), shapes[name]):
+            raise GameError(f"start[{name!r}] has shape {np.shape(value)}; give a scalar or shape {shapes[name]}.")
+        if not isinstance(value, jax.core.Tracer) and not np.all(np.isfinite(value)):
+            raise GameError(f"start[{name!r}] is {value}; give finite numbers.")
+
+
+def check_options(
+    method: Method, tol: float | None, max_steps: int, dtype: jnp.dtype, certify: bool | GlobalSearch
+) -> tuple[float, GlobalSearch | None]:
+    """The tolerance and the search to use, or a refusal of the options."""
+    if not isinstance(method, Method):
+        raise GameError(f"method is {method!r}; give a method object such as BestResponse() or Newton().")
+    if isinstance(max_steps, bool) or not isinstance(max_steps, int | np.integer) or max_steps < 1:
+        raise GameError(f"max_steps is {max_steps!r}; give a whole number of at least 1.")
+    if not isinstance(certify, bool | GlobalSearch):
+        raise GameError(f"certify is {certify!r}; give True, False or GlobalSearch(...).")
+    search = GlobalSearch() if certify is True else (certify or None)
+    tol = default_tol(dtype) if tol is None else float(tol)
+    least = 64 * float(jnp.finfo(dtype).eps)
+    if not (least <= tol < 1) or math.isnan(tol):
+        raise GameError(
+            f"tol is {tol:g}; in {dtype} it must be from {least:.1e} (64 eps) to below 1: raise it, or compute in "
+            'float64 with jax.config.update("jax_enable_x64", True) before making the game.'
+        )
+    return tol, search
+
+
+def default_tol(dtype: jnp.dtype) -> float:
+    """1e-10 in float64, 3e-5 in float32: about eps^(2/3)."""
+    return 1e-10 if jnp.finfo(dtype).bits == 64 else 3e-5
+
+
+def explain(game: Game, start: dict[str, ArrayLike]) -> str | None:
+    """Why a game cannot even be started at these parameters, in one sentence; None if it can."""
+    from ._equilibrium import start_of
+
+    layout, dtype = layout_of(game), dtype_of(game)
+    for path, leaf in jax.tree_util.tree_leaves_with_path(eqx.filter(game, eqx.is_array)):
+        if not np.all(np.isfinite(leaf)):
+            return f"Field {jax.tree_util.keystr(path).lstrip('.')!r} is {np.asarray(leaf)}; give finite numbers."
+    lower, upper = (np.asarray(b) for b in bounds_of(game, layout, dtype))
+    for j in np.flatnonzero(~(lower <= upper)):
+        name, firm = layout.names[layout.name_of[j]], game.firms[layout.owner[j]]
+        return (
+            f"Strategy {name!r} of firm {firm!r} has lower bound {lower[j]} and upper bound {upper[j]}; the lower may "
+            "not exceed the upper."
+        )
+    begin = start_of(game, layout, dtype, start)
+    payoff = np.asarray(game.payoff(layout.unflatten(begin)))
+    for i in np.flatnonzero(~np.isfinite(payoff)):
+        return (
+            f"The payoff of firm {game.firms[i]!r} is {payoff[i]} at the start {np.asarray(begin)}; give another "
+            "`start`, or bounds inside which the payoff is defined."
+        )
+    return None

@@ -1,0 +1,109 @@
+"""The stacked first-order conditions of a game, as a method sees them.
+
+With g_j the derivative of its owner's payoff in strategy j, z is a first-order point if and only if
+z = clip(z + g/h, lower, upper) for any h > 0. The own curvature h_j = |dg_j/dz_j| makes a step of the right-hand side a
+Newton step on the own payoff, and makes the active-set test independent of units.
+"""
+
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float
+
+from ._game import Game
+from ._layout import Layout, bounds_of, own_blocks, strategy_scale
+from ._linear import largest_eigenvalue, solve
+
+
+class Point(NamedTuple):
+    """A profile with the first-order conditions and their Jacobian there."""
+
+    z: Float[Array, " strategy"]
+    gradient: Float[Array, " strategy"]
+    jacobian: Float[Array, "strategy strategy"]
+    target: Float[Array, " strategy"]
+    """clip(z + g/h): the own Newton steps, projected."""
+    free: Bool[Array, " strategy"]
+    """Whether z + g/h lies strictly inside the bounds."""
+    scale: Float[Array, " strategy"]
+    residual: Float[Array, ""]
+
+
+class Conditions(eqx.Module):
+    """First-order conditions of one game, in the stacked strategies."""
+
+    game: Game
+    lower: Float[Array, " strategy"]
+    upper: Float[Array, " strategy"]
+    layout: Layout = eqx.field(static=True)
+
+    def payoffs(self, z: Float[Array, " strategy"]) -> Float[Array, " firm"]:
+        """Every firm's payoff."""
+        return self.game.payoff(self.layout.unflatten(z))
+
+    def gradient(self, z: Float[Array, " strategy"]) -> Float[Array, " strategy"]:
+        """Every strategy's derivative of its owner's payoff."""
+        chooses = np.asarray(self.layout.owner)[None, :] == np.arange(self.layout.firms)[:, None]
+        return jnp.sum(jnp.where(chooses, jax.jacfwd(self.payoffs)(z), 0.0), axis=0)
+
+    def at(self, z: Float[Array, " strategy"]) -> Point:
+        """The conditions at z, with all that a Newton step needs."""
+
+        def twice(z):
+            gradient = self.gradient(z)
+            return gradient, gradient
+
+        jacobian, gradient = jax.jacfwd(twice, has_aux=True)(z)
+        return self.judge(z, gradient, jacobian, own_diagonal(jacobian))
+
+    def judge(self, z, gradient, jacobian, curvature) -> Point:
+        """A `Point` from derivatives at hand."""
+        h = jnp.maximum(jnp.abs(curvature), jnp.finfo(z.dtype).tiny)
+        ahead = z + gradient / h
+        target = jnp.clip(ahead, self.lower, self.upper)
+        scale = strategy_scale(z, target, self.lower, self.upper, self.layout)
+        residual = jnp.max(jnp.abs(target - z) / scale)
+        free = (ahead > self.lower) & (ahead < self.upper)
+        return Point(z, gradient, jacobian, target, free, scale, residual)
+
+
+def conditions_of(game: Game, layout: Layout, dtype: jnp.dtype) -> Conditions:
+    """The first-order conditions of a game."""
+    return Conditions(game, *bounds_of(game, layout, dtype), layout)
+
+
+def own_diagonal(matrix: Float[Array, "n n"]) -> Float[Array, " n"]:
+    """The diagonal, without a gather (slow in batches)."""
+    return jnp.sum(jnp.where(np.eye(matrix.shape[0], dtype=bool), matrix, 0.0), axis=1)
+
+
+def newton_step(point: Point) -> Float[Array, " strategy"]:
+    """The active-set Newton step: strategies outside `free` go to their bound, the others solve J d = -g given that.
+
+    Capped at ten times the size of the strategy; where the system is singular, the projected own Newton steps.
+    """
+    own = point.target - point.z
+    fixed = jnp.where(point.free, 0.0, own)
+    both = point.free[:, None] & point.free[None, :]
+    matrix = jnp.where(both, point.jacobian, jnp.eye(len(own), dtype=own.dtype))
+    rhs = jnp.where(point.free, -(point.gradient + _times(point.jacobian, fixed)), own)
+    step = solve(matrix, rhs)
+    step = jnp.where(jnp.all(jnp.isfinite(step)), step, own)
+    return jnp.clip(step, -10.0 * point.scale, 10.0 * point.scale)
+
+
+def own_concave(point: Point, layout: Layout) -> Bool[Array, ""]:
+    """Whether every payoff is locally strictly concave in its owner's free strategies."""
+    both = point.free[:, None] & point.free[None, :]
+    hessian = jnp.where(both, point.jacobian, -jnp.eye(len(point.z), dtype=point.z.dtype))
+    if layout.own.shape[1] == 1:
+        return jnp.all(own_diagonal(hessian) < 0)
+    return jnp.all(jax.vmap(largest_eigenvalue)(own_blocks(hessian, layout)) < 0)
+
+
+def _times(matrix: Float[Array, "n n"], vector: Float[Array, " n"]) -> Float[Array, " n"]:
+    """matrix @ vector, with 0 times infinity = 0 and in full precision on every device."""
+    return jnp.sum(jnp.where(vector[None, :] == 0.0, 0.0, matrix * vector[None, :]), axis=1)

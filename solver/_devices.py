@@ -1,0 +1,161 @@
+"""Many points at once: one compiled program over all local devices.
+
+A program maps points to equilibria: `jit(shard_map(vmap(one)))`, so that each device runs its own loop and stops with its own
+slowest point. Its width is fixed: the last points of a sweep are padded, and nothing is compiled twice.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import AxisType, Mesh
+from jax.sharding import PartitionSpec as P
+from jaxtyping import Array, Float
+
+from ._axes import Knob, put, take
+from ._game import Problem
+from ._labels import derivative, evidence, reported
+from ._solution import Equilibrium
+from ._solve import equilibrium
+
+Results = dict[str, Any]
+"""Name of a variable -> its values, points first."""
+
+
+@dataclasses.dataclass(frozen=True)
+class How:
+    """All that is fixed in a program besides the structure of the problem; hashable."""
+
+    axes: tuple[Knob, ...]
+    sensitivity: tuple[Knob, ...]
+    method: Any
+    tol: float
+    max_steps: int
+    search: Any
+
+    def solve(self, problem: Problem) -> Equilibrium:
+        """The equilibrium of one problem."""
+        return equilibrium(
+            problem, self.method, tol=self.tol, max_steps=self.max_steps, search=self.search
+        )
+
+    def point(self, problem: Problem, values: Float[Array, " axis"]) -> dict[str, Array]:
+        """All variables at one point of the grid."""
+        problem = put(problem, self.axes, list(values))
+        if not self.sensitivity:
+            eq = self.solve(problem)
+            return reported(eq) | evidence(eq)
+
+        def real(theta: tuple[Array, ...]) -> tuple[dict[str, Array], Equilibrium]:
+            eq = self.solve(put(problem, self.sensitivity, theta))
+            return {k: v for k, v in reported(eq).items() if jnp.issubdtype(v.dtype, jnp.floating)}, eq
+
+        theta = take(problem, self.sensitivity)
+        every = {}
+        for i, knob in enumerate(self.sensitivity):
+            along = tuple(jnp.ones_like(x) if i == j else jnp.zeros_like(x) for j, x in enumerate(theta))
+            _, slope, eq = jax.jvp(real, (theta,), (along,), has_aux=True)
+            every |= {derivative(name, knob.name): value for name, value in slope.items()}
+        return reported(eq) | evidence(eq) | every
+
+
+def devices() -> tuple[jax.Device, ...]:
+    """The devices of this process that a sweep runs on."""
+    return tuple(jax.local_devices())
+
+
+def program(problem: Problem, how: How) -> Callable[[Any, Array | np.ndarray], Results]:
+    """The compiled function (arrays of the problem, points) -> results; the same object for the same arguments."""
+    static = eqx.partition(problem, eqx.is_array)[1]
+    try:
+        return _program(static, how, devices())
+    except (TypeError, ValueError):  # A static field that has no hash: compiled, but not remembered.
+        return _program.__wrapped__(static, how, devices())
+
+
+@functools.lru_cache(maxsize=16)
+def _program(static: Problem, how: How, on: tuple[jax.Device, ...]) -> Callable[[Any, Any], Results]:
+    def one(arrays: Any, values: Float[Array, " axis"]) -> Results:
+        return how.point(eqx.combine(arrays, static), values)
+
+    mesh = Mesh(np.array(on), ("lanes",), axis_types=(AxisType.Auto,))
+    lanes = jax.vmap(one, in_axes=(None, 0))
+    mapped = jax.shard_map(lanes, mesh=mesh, in_specs=(P(), P("lanes")), out_specs=P("lanes"), check_vma=False)
+    return jax.jit(mapped)
+
+
+@dataclasses.dataclass(frozen=True)
+class Started:
+    """Results under way on the devices, `width` points at a time."""
+
+    width: int
+    parts: list[Results]
+
+
+class Lanes:
+    """A program of a fixed width: any number of points, that many at a time."""
+
+    def __init__(self, problem: Problem, how: How, width: int):
+        self.program = program(problem, how)
+        self.arrays = eqx.partition(problem, eqx.is_array)[0]
+        self.axes = len(how.axes)
+        self.width = whole(width)
+
+    def start(self, points: Float[np.ndarray, "points axis"]) -> Started:
+        """Begin computing; does not wait."""
+        while True:
+            width = self.width
+            try:
+                return Started(width, [self._call(points[i : i + width]) for i in range(0, len(points), width)])
+            except jax.errors.JaxRuntimeError as error:
+                self._narrow(error, width)
+
+    def finish(self, started: Started, points: Float[np.ndarray, "points axis"]) -> Results:
+        """The results of `start(points)` in the memory of the host; when a device has too little memory, half as
+        many points at a time from then on."""
+        while True:
+            try:
+                names = started.parts[0]
+                every = {name: np.concatenate([np.asarray(p[name]) for p in started.parts]) for name in names}
+                return {name: value[: len(points)] for name, value in every.items()}
+            except jax.errors.JaxRuntimeError as error:
+                self._narrow(error, started.width)
+                started = self.start(points)
+
+    def memory(self) -> int:
+        """Bytes that one device needs for a call, as the compiler says; 0 where it does not."""
+        used = self.program.lower(self.arrays, np.zeros((self.width, self.axes))).compile().memory_analysis()
+        return 0 if used is None else used.temp_size_in_bytes + used.output_size_in_bytes
+
+    def _call(self, points: Float[np.ndarray, "points axis"]) -> Results:
+        padding = np.broadcast_to(points[-1], (self.width - len(points), points.shape[1]))
+        return self.program(self.arrays, np.concatenate([points, padding]))
+
+    def _narrow(self, error: jax.errors.JaxRuntimeError, width: int) -> None:
+        """Halve the width that failed if memory ran out; raise `error` if it did not, or if nothing is left."""
+        if "RESOURCE_EXHAUSTED" not in str(error) or width <= len(devices()):
+            raise error
+        self.width = min(self.width, whole(width // 2))
+
+
+def whole(width: int) -> int:
+    """`width` as a multiple of the number of devices, at least one point for each."""
+    n = len(devices())
+    return -(-max(1, width) // n) * n
+
+
+def default_width() -> int:
+    """How many points at a time suit the devices: some thousands for a processor core, more for an accelerator."""
+    on = devices()
+    return len(on) * (2**13 if on[0].platform == "cpu" else 2**18)
+
+
+def budget() -> int:
+    """How many bytes of a device one call may use."""
+    stats = devices()[0].memory_stats() or {}
+    return stats.get("bytes_limit", 2**32) // 4

@@ -1,0 +1,145 @@
+"""The equilibrium of a problem as a pure function: find a first-order point, judge it, go on from a deviation.
+
+Nothing is checked and nothing is raised here, so that it can be vmapped, differentiated and compiled; batches, devices
+and files are not its business.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, ArrayLike, Bool, Float, Int
+
+from ._adjoint import Found, implicit
+from ._certificate import certify
+from ._conditions import Conditions, conditions_of
+from ._game import Game, Problem
+from ._layout import Layout, bounds_of, dtype_of, layout_of
+from ._method import Method
+from ._search import GlobalSearch
+from ._solution import Certificate, Equilibrium
+from ._status import Status
+
+_RUNAWAY = 1e6
+
+
+@functools.singledispatch
+def equilibrium(
+    problem: Problem,
+    method: Method,
+    *,
+    start: dict[str, ArrayLike] | None = None,
+    tol: float,
+    max_steps: int,
+    search: GlobalSearch | None,
+) -> Equilibrium:
+    """The equilibrium of a prepared problem (see `solve` for the arguments); one implementation for each concept."""
+    raise NotImplementedError(f"{type(problem).__name__} is neither a Game nor a Leader.")
+
+
+@equilibrium.register
+def nash(
+    game: Game,
+    method: Method,
+    *,
+    start: dict[str, ArrayLike] | None = None,
+    tol: float,
+    max_steps: int,
+    search: GlobalSearch | None,
+    judged: Callable[[Game], Game] = lambda game: game,
+) -> Equilibrium:
+    """The Nash equilibrium of a game of simultaneous play. The certificate judges the game `judged(game)`."""
+    layout, dtype = layout_of(game), dtype_of(game)
+    options = {"layout": layout, "method": method, "tol": tol, "max_steps": max_steps, "search": search}
+    begin = start_of(game, layout, dtype, start)
+    found = implicit(game, begin, search=functools.partial(_search, judged=judged, **options), tol=tol)
+    s = layout.unflatten(found.z)
+    return Equilibrium(
+        strategy=s,
+        payoff=game.payoff(s),
+        outcomes=game.outcomes(s),
+        certificate=found.record["certificate"],
+        status=found.record["status"],
+        steps=found.record["steps"],
+        subgame=None,
+        concept=game.concept(),
+        method=method.describe(),
+        tol=tol,
+        firms=tuple(game.firms),
+    )
+
+
+def start_of(
+    game: Game, layout: Layout, dtype: jnp.dtype, start: dict[str, ArrayLike] | None
+) -> Float[Array, " strategy"]:
+    """The stacked start: `start`, else `Game.start()`, else a point inside the bounds; projected on the bounds."""
+    lower, upper = bounds_of(game, layout, dtype)
+    middle = jnp.where(jnp.isfinite(lower), lower + 1.0, jnp.where(jnp.isfinite(upper), upper - 1.0, 0.0))
+    middle = jnp.where(jnp.isfinite(upper - lower), lower + 0.5 * (upper - lower), middle)
+    given = layout.unflatten(middle) | game.start() | (start or {})
+    return jnp.clip(layout.stack(given, dtype), lower, upper)
+
+
+class _Attempt(NamedTuple):
+    z: Float[Array, " strategy"]
+    onward: Float[Array, " strategy"]
+    certificate: Certificate
+    status: Int[Array, ""]
+    steps: Int[Array, ""]
+    tries: Int[Array, ""]
+
+
+def _search(game: Game, begin: Float[Array, " strategy"], *, judged, layout, method, tol, max_steps, search) -> Found:
+    conditions = conditions_of(game, layout, begin.dtype)
+    if search is None:
+        end = method.run(conditions, begin, tol=tol, max_steps=max_steps)
+        point = conditions.at(end.z)
+        finite = jnp.isfinite(point.residual) & jnp.all(jnp.isfinite(conditions.payoffs(end.z)))
+        status = _status(conditions, begin, end.z, finite, point.residual <= tol, None)
+        record = {"certificate": None, "status": status, "steps": end.steps}
+        return Found(end.z, point.residual, record)
+
+    judge = conditions_of(judged(game), layout, begin.dtype)
+
+    def attempt(state: _Attempt) -> _Attempt:
+        end = method.run(conditions, state.onward, tol=tol, max_steps=max_steps - state.steps)
+        certificate, finite = certify(judge, end.z, search)
+        status = _status(
+            conditions, begin, end.z, finite, certificate.residual <= tol, certificate.regret <= tol
+        )
+        # Only the firm that gains most moves: if all did, they could miss each other for ever.
+        relative = certificate.gain / certificate.payoff_scale
+        deviator = jnp.argmax(relative)
+        moves = np.asarray(layout.owner, np.int32) == deviator.astype(jnp.int32)
+        onward = jnp.where(moves, layout.flatten(certificate.deviation), end.z)
+        return _Attempt(end.z, onward, certificate, status, state.steps + end.steps, state.tries + 1)
+
+    def unfinished(state: _Attempt) -> Bool[Array, ""]:
+        again = state.status == Status.deviation_found
+        return again & (state.tries <= method.escapes) & (state.steps < max_steps)
+
+    zero = jnp.zeros((), jnp.int32)
+    shapes = jax.eval_shape(lambda z: certify(judge, z, search)[0], begin)
+    blank = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+    first = _Attempt(begin, begin, blank, zero + Status.deviation_found, zero, zero)
+    end = jax.lax.while_loop(unfinished, attempt, first) if method.escapes else attempt(first)
+    record = {"certificate": end.certificate, "status": end.status, "steps": end.steps}
+    return Found(end.z, end.certificate.residual, record)
+
+
+def _status(conditions: Conditions, begin, z, finite, first_order, no_gain) -> Int[Array, ""]:
+    """The code of `Status` for a point, from its checks; `no_gain` is None if deviations were not searched for."""
+    lower, upper = conditions.lower, conditions.upper
+    far = jnp.abs(z) > _RUNAWAY * jnp.maximum(1.0, jnp.abs(begin))
+    runaway = jnp.any(far & jnp.isinf(jnp.where(z > 0, upper, lower)))
+    failed = jnp.where(runaway, Status.unbounded, Status.max_steps)
+    deviating = jnp.where(runaway, Status.unbounded, Status.deviation_found)
+    passed = Status.first_order if no_gain is None else jnp.where(no_gain, Status.successful, deviating)
+    status = jnp.where(first_order, passed, failed)
+    status = jnp.where(finite, status, jnp.where(runaway, Status.unbounded, Status.nonfinite))
+    # Negated, so that NaN bounds are invalid too.
+    valid = jnp.all(lower <= upper)
+    return jnp.where(valid, status, Status.invalid_bounds).astype(jnp.int32)

@@ -1,0 +1,78 @@
+"""Newton's method on the stacked first-order conditions of all firms, with an active set for the bounds.
+
+Quadratic near a solution and blind to who maximizes what: it may stop at a point where a firm's payoff has a minimum,
+which the certificate then rejects. Semismooth Newton for box-constrained problems: Qi & Sun (1993).
+"""
+
+from typing import NamedTuple
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from ._conditions import Conditions, Point, newton_step
+from ._method import Iterate, Method, Steps, iterate
+
+_SHORTEST = 1 / 64
+_HOPELESS = 1e-4
+
+
+class Newton(Method):
+    """Active-set Newton on the stacked conditions, with a non-monotone backtracking line search on the residual.
+
+    >>> Newton()
+    Newton(escapes=0)
+    """
+
+    escapes: int = eqx.field(static=True, default=0)
+
+    def run(self, conditions: Conditions, z: Float[Array, " strategy"], *, tol: float, max_steps: Steps) -> Iterate:
+        """Iterate from `z` until the residual is at most `tol`."""
+        return newton(conditions, z, tol=tol, max_steps=max_steps)
+
+
+class _State(NamedTuple):
+    z: Float[Array, " strategy"]
+    base: Float[Array, " strategy"]
+    step: Float[Array, " strategy"]
+    length: Float[Array, ""]
+    allowed: Float[Array, ""]
+    base_residual: Float[Array, ""]
+    residual: Float[Array, ""]
+    steps: Int[Array, ""]
+
+
+def newton(conditions: Conditions, z: Float[Array, " strategy"], *, tol: float, max_steps: Steps) -> Iterate:
+    """Active-set Newton steps from `z`; the last point tried is returned, converged or not."""
+    infinity = jnp.full((), jnp.inf, z.dtype)
+
+    def unfinished(state: _State):
+        return (state.residual > tol) & (state.steps < max_steps) & (state.length > _HOPELESS)
+
+    def step(state: _State) -> _State:
+        point = conditions.at(state.z)
+        finite = jnp.isfinite(point.residual) & jnp.all(jnp.isfinite(point.jacobian))
+        # A set of active bounds that changes may raise the residual for a step or two: the last two bound it.
+        good = finite & ((point.residual <= state.allowed) | (state.length <= _SHORTEST))
+        # Where a payoff is singular at a bound, halving approaches the bound without reaching it.
+        shorter = state.length * jnp.where(good, 0.0, 0.5)
+        direction = newton_step(point)
+        onward = jnp.clip(point.z + direction, conditions.lower, conditions.upper)
+        backward = jnp.clip(state.base + shorter * state.step, conditions.lower, conditions.upper)
+        done = finite & (point.residual <= tol)
+        return _State(
+            z=jnp.where(done, point.z, jnp.where(good, onward, backward)),
+            base=jnp.where(good, point.z, state.base),
+            step=jnp.where(good, direction, state.step),
+            length=jnp.where(good, 1.0, shorter),
+            allowed=jnp.where(good, jnp.maximum(point.residual, state.base_residual), state.allowed),
+            base_residual=jnp.where(good, point.residual, state.base_residual),
+            residual=jnp.where(done, point.residual, infinity),
+            steps=state.steps + 1,
+        )
+
+    begin = _State(z, z, jnp.zeros_like(z), jnp.ones_like(infinity), infinity, jnp.zeros_like(infinity), infinity,
+                   jnp.zeros((), jnp.int32))  # fmt: skip
+    end = iterate(unfinished, step, begin)
+    return Iterate(end.z, end.residual, end.steps)
+

@@ -1,0 +1,66 @@
+"""Two passes: a short one for all points, a long one for those that are left.
+
+A batch of loops runs until its slowest point stops, so one hard point would hold up thousands of easy ones. The first pass
+takes few steps and no second attempts; the points that it leaves without an equilibrium are gathered into small buckets of
+one fixed size, solved with everything the method has, and put back in their places. No point is dropped.
+"""
+
+import dataclasses
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from ._devices import How, Lanes, Results, Started
+from ._game import Problem
+from ._labels import derivative
+from ._method import Method
+from ._status import Status
+
+FIRST_STEPS = 24
+BUCKET = 256
+
+
+class TwoPasses:
+    """Equilibria at many points, `width` at a time."""
+
+    def __init__(self, problem: Problem, how: How, width: int):
+        short = dataclasses.replace(how, method=_once(how.method), max_steps=min(FIRST_STEPS, how.max_steps))
+        self.how = how
+        self.first = Lanes(problem, short, width)
+        self.second = Lanes(problem, how, min(BUCKET, width)) if short != how else None
+
+    def start(self, points: Float[np.ndarray, "points axis"]) -> Started:
+        """Begin the first pass; does not wait."""
+        return self.first.start(points)
+
+    def finish(self, started: Started, points: Float[np.ndarray, "points axis"]) -> tuple[Results, int]:
+        """The results of both passes, and the number of points solved."""
+        results = self.first.finish(started, points)
+        left = np.flatnonzero(~self.solved(results))
+        if self.second is not None and len(left):
+            results = {name: np.array(value) for name, value in results.items()}
+            again = self.second.finish(self.second.start(points[left]), points[left])
+            for name, value in again.items():
+                results[name][left] = value
+        solved = self.solved(results)
+        if not solved.all():
+            slopes = {derivative(name, knob.name) for name in results for knob in self.how.sensitivity}
+            for name in slopes & results.keys():  # A point that is no equilibrium has no derivative.
+                results[name] = np.where(_along(solved, results[name]), results[name], np.nan)
+        return results, int(solved.sum())
+
+    def solved(self, results: Results) -> Bool[np.ndarray, " points"]:
+        """Whether each point has an equilibrium, or a first-order point if that is all that was asked for."""
+        status = results["status"]
+        done = status == Status.successful
+        return done if self.how.search is not None else done | (status == Status.first_order)
+
+
+def _once(method: Method) -> Method:
+    """`method` without further attempts, where these are an option of it."""
+    options = {field.name for field in dataclasses.fields(method)}
+    return dataclasses.replace(method, escapes=0) if "escapes" in options else method
+
+
+def _along(mask: np.ndarray, values: np.ndarray) -> np.ndarray:
+    return mask.reshape(-1, *[1] * (values.ndim - 1))

@@ -1,0 +1,204 @@
+"""The global search over one firm's own strategies: could it gain by anything it may do?
+
+First- and second-order conditions are not enough: a price game can have points that satisfy all of them while a firm
+gains a hundredfold by a distant deviation (Judd, Renner & Schmedders 2012). So each firm's payoff is sampled over its
+whole set of strategies and, more finely, around the point at hand; every separate hill is climbed by a compass search,
+which uses no derivatives, so that an error in a derivative cannot hide a deviation.
+"""
+
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+from ._conditions import Conditions
+from ._errors import GameError
+
+_FINEST = 10
+_FARTHEST = 10
+_CLIMBS = 40
+
+
+class GlobalSearch(eqx.Module):
+    """How thoroughly unilateral deviations are searched for; a hill narrower than the spacing can be missed.
+
+    >>> GlobalSearch(points=64).points
+    64
+    """
+
+    points: int = eqx.field(static=True, default=32)
+    """Points along each strategy of a firm: half spread over its bounds, half around the point that is judged."""
+    joint: int = eqx.field(static=True, default=64)
+    """Points in the whole box of a firm's strategies, for firms with more than one."""
+
+    def __check_init__(self):
+        if self.points < 8 or self.joint < 1:
+            raise GameError(f"{self}: give at least 8 points and at least 1 joint point.")
+
+
+class Deviation(NamedTuple):
+    """The best found for one firm against the others' given strategies."""
+
+    own: Float[Array, " own"]
+    gain: Float[Array, ""]
+    defined: Bool[Array, ""]
+    """Whether the payoff was free of NaN wherever it was sampled."""
+
+
+def deviations(
+    conditions: Conditions, z: Float[Array, " strategy"], scale: Float[Array, " strategy"], search: GlobalSearch
+) -> tuple[Float[Array, " strategy"], Float[Array, " firm"], Bool[Array, ""]]:
+    """Every firm's best deviation from z found (all in one vector, each against the others in z), the gains, and
+    whether payoffs were free of NaN. A firm that cannot gain keeps its strategies and has gain 0."""
+    layout = conditions.layout
+    firms = jnp.arange(layout.firms, dtype=jnp.int32)
+    found = jax.vmap(lambda i: _deviation(conditions, z, scale, i, search))(firms)
+    best = z
+    for c in range(layout.own.shape[1]):
+        chosen = layout.own[:, c]
+        hit = chosen[:, None] == np.arange(layout.size)[None, :]
+        value = jnp.sum(jnp.where(hit, found.own[:, c][:, None], 0.0), axis=0)
+        best = jnp.where(hit.any(axis=0), value, best)
+    return best, found.gain, jnp.all(found.defined)
+
+
+def _deviation(conditions, z, scale, firm: Int[Array, ""], search: GlobalSearch) -> Deviation:
+    layout = conditions.layout
+    count = layout.own.shape[1]
+    entries = jnp.asarray(layout.own, jnp.int32)[firm]
+    pick = entries[:, None] == np.arange(layout.size, dtype=np.int32)[None, :]
+    chosen = jnp.any(pick, axis=0)
+    mine = np.arange(layout.firms, dtype=np.int32) == firm
+
+    def take(vector):
+        # Strategies that only pad the firm's row are held at zero by equal bounds.
+        return jnp.sum(jnp.where(pick, vector[None, :], 0.0), axis=1)
+
+    def payoff(own):
+        moved = jnp.sum(jnp.where(pick, own[:, None], 0.0), axis=0)
+        profile = layout.unflatten(jnp.where(chosen, moved, z))
+        return jnp.sum(jnp.where(mine, conditions.game.payoff(profile), 0.0))
+
+    lower, upper, here = (take(v) for v in (conditions.lower, conditions.upper, z))
+    size = jnp.where(jnp.any(pick, axis=1), take(scale), 1.0)
+    value = payoff(here)
+    starts, reach, defined = [], [], jnp.isfinite(value)
+    for c in range(count):
+        for line in (_over_bounds, _around):
+            points, spacing = line(here[c], lower[c], upper[c], size[c], search.points // 2)
+            own = jnp.where(np.arange(count)[None, :] == c, points[:, None], here[None, :])
+            values = jax.vmap(payoff)(own)
+            defined &= ~jnp.any(jnp.isnan(values))
+            hill = _best_hill(points, values, here[c], value)
+            starts.append(jnp.sum(jnp.where(hill[:, None], own, 0.0), axis=0))
+            step = jnp.sum(jnp.where(hill, spacing, 0.0))
+            reach.append(jnp.where(np.arange(count) == c, step, step * size / size[c]) if count > 1 else step[None])
+    if count > 1:
+        own = _in_box(here, lower, upper, size, search.joint)
+        values = jax.vmap(payoff)(own)
+        defined &= ~jnp.any(jnp.isnan(values))
+        values = jnp.where(jnp.isnan(values), -jnp.inf, values)
+        top = values == jnp.max(values)
+        top &= jnp.cumsum(top) == 1
+        starts.append(jnp.sum(jnp.where(top[:, None], own, 0.0), axis=0))
+        reach.append(0.25 * jnp.minimum(size, upper - lower))
+    ends, values = jax.vmap(lambda own, step: _climb(payoff, own, step, lower, upper, size))(
+        jnp.stack(starts), jnp.stack(reach)
+    )
+    gains = jnp.where(jnp.any(jnp.stack(reach) > 0, axis=1), values - value, 0.0)
+    gains = jnp.where(jnp.isnan(gains), 0.0, gains)
+    top = gains == jnp.max(gains)
+    top &= jnp.cumsum(top) == 1
+    gain = jnp.maximum(jnp.max(gains), 0.0)
+    best = jnp.where(gain > 0, jnp.sum(jnp.where(top[:, None], ends, 0.0), axis=0), here)
+    return Deviation(best, gain, defined)
+
+
+def _over_bounds(here, lower, upper, size, count):
+    """Points over the whole range: evenly if it is finite, in growing steps from its finite end otherwise."""
+    share = jnp.asarray(np.linspace(0.0, 1.0, count), here.dtype)
+    far = size * jnp.asarray(np.r_[0.0, np.exp2(np.linspace(-5.0, _FARTHEST, count - 1))], here.dtype)
+    even = lower + share * (upper - lower)
+    bounded = jnp.isfinite(upper - lower)
+    points = jnp.where(bounded, even, jnp.where(jnp.isfinite(lower), lower + far, upper - far[::-1]))
+    # With no finite end the points around `here` are all there is; shifted half a step so that none is repeated.
+    centred = here + 0.7 * size * jnp.asarray(_both_sides(count, _FARTHEST), here.dtype)
+    points = jnp.where(jnp.isfinite(lower) | jnp.isfinite(upper), points, centred)
+    points = jnp.minimum(points, upper)
+    spacing = jnp.concatenate([points[1:] - points[:-1], points[-1:] - points[-2:-1]])
+    return points, spacing
+
+
+def _around(here, lower, upper, size, count):
+    """Points at growing distances on both sides, from 2^-10 to 2 times the strategy's size."""
+    offsets = _both_sides(count, 1)
+    points = jnp.clip(here + size * jnp.asarray(offsets, here.dtype), lower, upper)
+    return points, 0.5 * size * jnp.asarray(np.abs(offsets), here.dtype)
+
+
+def _both_sides(count: int, farthest: int) -> np.ndarray:
+    """`count` signed distances in increasing order, moduli growing from 2^-_FINEST to 2^farthest."""
+    half = np.exp2(np.linspace(-_FINEST, farthest, count // 2))
+    return np.concatenate([-half[::-1], half]) if count % 2 == 0 else np.concatenate([-half[::-1], half, half[-1:]])
+
+
+def _best_hill(points, values, here, value):
+    """One-hot: the highest local maximum of an ordered line that is not just the hill on which `here` stands."""
+    values = jnp.where(jnp.isnan(values), -jnp.inf, values)
+    low = jnp.full((1,), -jnp.inf, values.dtype)
+    left, right = jnp.concatenate([low, values[:-1]]), jnp.concatenate([values[1:], low])
+    before = jnp.concatenate([points[:1], points[:-1]])
+    after = jnp.concatenate([points[1:], points[-1:]])
+    # Seen from `here`, a hill of its own needs a rise after a dip; next to `here` it must be higher than `here`.
+    # Strictly, so that neither plateaus nor points clipped to the same bound count.
+    rise_left = (points < here) & (values > jnp.where(after >= here, value, right)) & (values >= left)
+    rise_right = (points > here) & (values > jnp.where(before <= here, value, left)) & (values >= right)
+    height = jnp.where(rise_left | rise_right, values, -jnp.inf)
+    best = (height == jnp.max(height)) & (height > -jnp.inf)
+    return best & (jnp.cumsum(best) == 1)
+
+
+def _in_box(here, lower, upper, size, count):
+    """Low-discrepancy points in the whole box of a firm's strategies, and the same at the size of `here`."""
+    dimension = here.shape[0]
+    # Roberts' additive recurrence: the multiples of the powers of the root of x^(d+1) = x + 1.
+    root = 2.0
+    for _ in range(64):
+        root = (1 + root) ** (1 / (dimension + 1))
+    steps = np.arange(1, count + 1)[:, None] * root ** -np.arange(1.0, dimension + 1)[None, :]
+    share = jnp.asarray((0.5 + steps) % 1.0, here.dtype)
+    bounded = jnp.isfinite(upper - lower)
+    wide = jnp.where(bounded, lower, 0.0)[None, :] + share * jnp.where(bounded, upper - lower, 0.0)[None, :]
+    near = jnp.clip(here[None, :] + size[None, :] * (4.0 * share - 2.0), lower[None, :], upper[None, :])
+    even = jnp.asarray(np.arange(count) % 2 == 0)[:, None]
+    return jnp.where(even & bounded[None, :], wide, near)
+
+
+def _climb(payoff, own, reach, lower, upper, size):
+    """Compass search from `own`: try both ways along each strategy, and a quarter of it, or shorten the steps."""
+    count = own.shape[0]
+    ways = np.concatenate([s * np.eye(count) for s in (1.0, -1.0, 0.25, -0.25)])
+    finest = jnp.sqrt(jnp.finfo(own.dtype).eps) * 1e-1
+
+    def unfinished(state):
+        _, _, step, tries = state
+        return jnp.any(step > finest * size) & (tries < _CLIMBS)
+
+    def improve(state):
+        own, value, step, tries = state
+        trials = jnp.clip(own[None, :] + step[None, :] * jnp.asarray(ways, own.dtype), lower[None, :], upper[None, :])
+        values = jax.vmap(payoff)(trials)
+        values = jnp.where(jnp.isnan(values), -jnp.inf, values)
+        top = values == jnp.max(values)
+        top &= jnp.cumsum(top) == 1
+        better = jnp.max(values) > value
+        own = jnp.where(better, jnp.sum(jnp.where(top[:, None], trials, 0.0), axis=0), own)
+        return own, jnp.where(better, jnp.max(values), value), jnp.where(better, step, 0.25 * step), tries + 1
+
+    # Where there is no hill to climb the steps are zero and nothing is tried.
+    own = jnp.clip(own, lower, upper)
+    end = jax.lax.while_loop(unfinished, improve, (own, payoff(own), reach, jnp.zeros((), jnp.int32)))
+    return end[0], end[1]
