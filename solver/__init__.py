@@ -8,6 +8,7 @@ from ._game import Game as Game
 from ._game import Problem as Problem
 from ._game import Profile as Profile
 from ._gradient_play import GradientPlay as GradientPlay
+from ._leader import Leader as Leader
 from ._method import Method as Method
 from ._newton import Newton as Newton
 from ._parameter import as_parameter as as_parameter

@@ -48,7 +48,8 @@ def _rule(primals, tangents, *, search, tol):
         conditions: Conditions = conditions_of(game, layout, z.dtype)
         return conditions.gradient(z), conditions.lower, conditions.upper
 
-    (_, lower, upper), (by_game, d_lower, d_upper) = eqx.filter_jvp(at_fixed_profile, (game,), (tangent,))
+    (_, lower, upper), moved = eqx.filter_jvp(at_fixed_profile, (game,), (tangent,))
+    by_game, d_lower, d_upper = (jnp.zeros_like(z) if part is None else part for part in moved)
     free = jax.lax.stop_gradient(point.free)
     d_bound = jnp.where(jax.lax.stop_gradient(z - lower <= upper - z), d_lower, d_upper)
     d_bound = jnp.where(free, 0.0, d_bound)
@@ -58,7 +59,8 @@ def _rule(primals, tangents, *, search, tol):
     through_bounds = jnp.sum(cross * d_bound[None, :], axis=1)
     d_z = solve(matrix, jnp.where(free, -(by_game + through_bounds), d_bound))
     valid = jax.lax.stop_gradient(found.residual <= tol)
-    d_z = jnp.where(valid, d_z, jnp.nan * jnp.sum(d_z))
+    # As a factor: selecting NaN would leave NaN in every reverse-mode derivative, valid or not.
+    d_z = d_z * jnp.where(valid, 1.0, jnp.nan).astype(z.dtype)
     zeros = jax.tree.map(_zero_tangent, found)
     return found, zeros._replace(z=d_z)
 

@@ -1,8 +1,8 @@
 """Names of parameters -> where they are in a problem, and the values they take on a grid.
 
-A parameter is an array field of the problem or of a problem inside it (the game of a `Leader`). It is named "field", an
-element of it "field[0]" or "field[0,1]"; a field inside another part may be written with its path, "game.field", and
-has to be only where the plain name is found twice.
+A parameter is an array field of the problem or of a problem inside it (the game of a `Leader`). It is named "field",
+an element of it "field[0]" or "field[0,1]"; a field inside another part may be written with its path, "game.field",
+and has to be only where the plain name is found twice.
 """
 
 import dataclasses
@@ -66,11 +66,6 @@ def knob(problem: Problem, name: str) -> Knob:
         raise GameError(f"{name!r} does not name a parameter; write 'field', 'field[0]' or 'part.field'.")
     leaf = _find(problem, matched[1])
     shape = np.shape(leaf.value)
-    if not jnp.issubdtype(leaf.value.dtype, jnp.floating):
-        raise GameError(
-            f"'{matched[1]}' holds {leaf.value.dtype}; only real numbers can be varied, so declare it with "
-            "parameter(...) or give it as a float."
-        )
     if matched[2] is None:
         if shape:
             some = ", ".join(repr(f"{matched[1]}[{_subscript(i)}]") for i in _first(shape))
@@ -88,7 +83,7 @@ def knobs(problem: Problem, names: Sequence[str], what: str) -> tuple[Knob, ...]
         for other in found[:i]:
             if (one.path, one.index) == (other.path, other.index):
                 raise GameError(f"{what}: '{one.name}' and '{other.name}' are the same parameter; keep one of them.")
-        if (one.path[-1], one.index) in chosen:
+        if (one.path, one.index) in chosen:
             raise GameError(
                 f"{what}: '{one.name}' is chosen by the leader, so it cannot be set as well; take another "
                 "parameter, or sweep the game without its leader."
@@ -179,16 +174,13 @@ def _index(name: str, text: str, shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(i % n for i, n in zip(index, shape, strict=True))
 
 
-def _chosen(problem: Any) -> list[tuple[str, tuple[int, ...]]]:
-    """What the leaders inside `problem` choose, as (field, index)."""
-    every = []
-    while isinstance(problem, eqx.Module):
-        choose = getattr(problem, "choose", None)
-        matched = _NAME.match(choose) if isinstance(choose, str) else None
-        if matched is not None:
-            index = tuple(int(i) for i in matched[2].split(",")) if matched[2] else ()
-            every.append((matched[1].split(".")[-1], index))
-        problem = getattr(problem, "game", None)
+def _chosen(problem: Any) -> list[tuple[tuple[str, ...], tuple[int, ...]]]:
+    """What the leaders inside `problem` choose, as (path, index)."""
+    every, above = [], ("game",)
+    while isinstance(inner := getattr(problem, "game", None), Problem):
+        lever = knob(inner, problem.choose)
+        every.append(((*above, *lever.path), lever.index))
+        problem, above = inner, (*above, "game")
     return every
 
 

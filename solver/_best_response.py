@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from ._anderson import History, accelerate, empty_history, remember
-from ._conditions import Conditions, own_concave
+from ._conditions import Conditions
 from ._errors import GameError
 from ._layout import strategy_scale
 from ._method import Iterate, Method, Steps, iterate
@@ -66,8 +66,8 @@ class BestResponse(Method):
                 return state
             # Lanes that are done, or out of steps, must not cost another Newton iteration.
             left = jnp.where(state.residual > tol, max_steps - state.steps, 0)
-            end = newton(conditions, state.z, tol=tol, max_steps=jnp.minimum(left, _NEWTON_STEPS))
-            good = (end.residual <= tol) & own_concave(conditions.at(end.z), conditions.layout)
+            end, concave = newton(conditions, state.z, tol=tol, max_steps=jnp.minimum(left, _NEWTON_STEPS))
+            good = (end.residual <= tol) & concave
             return state._replace(
                 z=jnp.where(good, end.z, state.z),
                 residual=jnp.where(good, end.residual, state.residual),

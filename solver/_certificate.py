@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from ._conditions import Conditions
+from ._conditions import Conditions, own_diagonal
 from ._game import Game
 from ._layout import Layout, own_blocks, same_owner, strategy_scale
 from ._linear import largest_eigenvalue, solve, spectral_radius
@@ -22,10 +22,9 @@ def certify(
 ) -> tuple[Certificate, Bool[Array, ""]]:
     """The certificate of the profile z, and whether payoffs and derivatives were finite wherever they were needed."""
     game, layout, lower, upper = conditions.game, conditions.layout, conditions.lower, conditions.upper
-    payoff = game.payoff(layout.unflatten(z))
-    gradient, jacobian = _derivatives(game, layout, z)
+    payoff, gradient, jacobian = _derivatives(game, layout, z)
     eye = np.eye(layout.size, dtype=bool)
-    curvature = jnp.maximum(jnp.abs(jnp.sum(jnp.where(eye, jacobian, 0.0), axis=0)), jnp.finfo(z.dtype).tiny)
+    curvature = jnp.maximum(jnp.abs(own_diagonal(jacobian)), jnp.finfo(z.dtype).tiny)
     ahead = z + gradient / curvature
     projected = jnp.clip(ahead, lower, upper)
     size = strategy_scale(z, projected, lower, upper, layout)
@@ -43,11 +42,14 @@ def certify(
     own = jnp.where(mine, scaled, 0.0)
     hessian = jnp.where(both & mine, jacobian / jnp.sqrt(curvature[:, None] * curvature[None, :]), 0.0)
     everything = solve(
-        scaled, jnp.concatenate([jnp.eye(layout.size, dtype=z.dtype), (gradient / (curvature * size))[:, None]], axis=1)
+        scaled,
+        jnp.concatenate([jnp.eye(layout.size, dtype=z.dtype), (gradient / (curvature * size))[:, None]], axis=1),
     )
     inverse, newton = everything[:, :-1], jnp.where(free, everything[:, -1], 0.0)
     conditioning = _or_infinite(_norm(scaled) * _norm(inverse))
-    response = solve(own, own - scaled)
+    # With one strategy a firm, its own block is a number.
+    alone = layout.own.shape[1] == 1
+    response = (own - scaled) / own_diagonal(own)[:, None] if alone else solve(own, own - scaled)
     to_bound = jnp.minimum(z - lower, upper - z) / size
     push = jnp.abs(gradient) / (curvature * size)
     held = lower == upper
@@ -69,10 +71,14 @@ def certify(
 
 
 def _derivatives(game: Game, layout: Layout, z):
-    """Own gradients and their Jacobian, differentiating by name."""
+    """Payoffs, own gradients and their Jacobian, differentiating by name."""
+
+    def payoff(s):
+        value = game.payoff(s)
+        return value, value
 
     def gradient(s):
-        by_name = jax.jacfwd(game.payoff)(s)
+        by_name, value = jax.jacfwd(payoff, has_aux=True)(s)
         parts, at = [], 0
         for name in layout.names:
             table = by_name[name].reshape(layout.firms, -1)
@@ -80,12 +86,12 @@ def _derivatives(game: Game, layout: Layout, z):
             chooses = owner[None, :] == np.arange(layout.firms)[:, None]
             parts.append(jnp.sum(jnp.where(chooses, table, 0.0), axis=0))
             at += table.shape[1]
-        return jnp.concatenate(parts)
+        own = jnp.concatenate(parts)
+        return own, (value, own)
 
-    s = layout.unflatten(z)
-    by_name = jax.jacfwd(gradient)(s)
+    by_name, (value, own) = jax.jacfwd(gradient, has_aux=True)(layout.unflatten(z))
     jacobian = jnp.concatenate([by_name[name].reshape(layout.size, -1) for name in layout.names], axis=1)
-    return gradient(s), jacobian
+    return value, own, jacobian
 
 
 def _payoff_scale(layout, z, payoff, curvature, size):
@@ -104,7 +110,7 @@ def _concavity(hessian, free, layout: Layout) -> Float[Array, ""]:
     """Largest eigenvalue of the firms' scaled own Hessians on the free strategies; -inf without any."""
     hessian = jnp.where(free[:, None] & free[None, :], hessian, jnp.where(np.eye(layout.size, dtype=bool), -1e9, 0.0))
     if layout.own.shape[1] == 1:
-        largest = jnp.max(jnp.sum(jnp.where(np.eye(layout.size, dtype=bool), hessian, 0.0), axis=0))
+        largest = jnp.max(own_diagonal(hessian))
     else:
         largest = jnp.max(jax.vmap(largest_eigenvalue)(own_blocks(hessian, layout, padding=-1e9)))
     return jnp.where(jnp.any(free), largest, -jnp.inf)

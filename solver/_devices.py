@@ -1,7 +1,7 @@
 """Many points at once: one compiled program over all local devices.
 
-A program maps points to equilibria: `jit(shard_map(vmap(one)))`, so that each device runs its own loop and stops with its own
-slowest point. Its width is fixed: the last points of a sweep are padded, and nothing is compiled twice.
+A program maps points to equilibria: `jit(shard_map(vmap(one)))`, so that each device runs its own loop and stops with
+its own slowest point. Its width is fixed: the last points of a sweep are padded, and nothing is compiled twice.
 """
 
 import dataclasses
@@ -18,10 +18,10 @@ from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Float
 
 from ._axes import Knob, put, take
+from ._equilibrium import equilibrium
 from ._game import Problem
 from ._labels import derivative, evidence, reported
 from ._solution import Equilibrium
-from ._solve import equilibrium
 
 Results = dict[str, Any]
 """Name of a variable -> its values, points first."""
@@ -40,9 +40,7 @@ class How:
 
     def solve(self, problem: Problem) -> Equilibrium:
         """The equilibrium of one problem."""
-        return equilibrium(
-            problem, self.method, tol=self.tol, max_steps=self.max_steps, search=self.search
-        )
+        return equilibrium(problem, self.method, tol=self.tol, max_steps=self.max_steps, search=self.search)
 
     def point(self, problem: Problem, values: Float[Array, " axis"]) -> dict[str, Array]:
         """All variables at one point of the grid."""
@@ -71,11 +69,18 @@ def devices() -> tuple[jax.Device, ...]:
 
 def program(problem: Problem, how: How) -> Callable[[Any, Array | np.ndarray], Results]:
     """The compiled function (arrays of the problem, points) -> results; the same object for the same arguments."""
-    static = eqx.partition(problem, eqx.is_array)[1]
-    try:
-        return _program(static, how, devices())
-    except (TypeError, ValueError):  # A static field that has no hash: compiled, but not remembered.
-        return _program.__wrapped__(static, how, devices())
+    return _program(eqx.partition(problem, eqx.is_array)[1], how, devices())
+
+
+def shapes(problem: Problem, how: How) -> Equilibrium:
+    """The shapes of the equilibrium of one problem; traced once for the same arguments."""
+    arrays, static = eqx.partition(problem, eqx.is_array)
+    return jax.eval_shape(_single(static, how), arrays)
+
+
+@functools.lru_cache(maxsize=16)
+def _single(static: Problem, how: How) -> Callable[[Any], Equilibrium]:
+    return jax.jit(lambda arrays: how.solve(eqx.combine(arrays, static)))
 
 
 @functools.lru_cache(maxsize=16)

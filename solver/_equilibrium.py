@@ -107,9 +107,7 @@ def _search(game: Game, begin: Float[Array, " strategy"], *, judged, layout, met
     def attempt(state: _Attempt) -> _Attempt:
         end = method.run(conditions, state.onward, tol=tol, max_steps=max_steps - state.steps)
         certificate, finite = certify(judge, end.z, search)
-        status = _status(
-            conditions, begin, end.z, finite, certificate.residual <= tol, certificate.regret <= tol
-        )
+        status = _status(conditions, begin, end.z, finite, certificate.residual <= tol, certificate.regret <= tol)
         # Only the firm that gains most moves: if all did, they could miss each other for ever.
         relative = certificate.gain / certificate.payoff_scale
         deviator = jnp.argmax(relative)

@@ -14,7 +14,7 @@ import equinox as eqx
 import jax
 import numpy as np
 
-from ._axes import Knob, put
+from ._axes import put
 from ._devices import How
 from ._game import Game, Problem
 from ._solution import Equilibrium
@@ -25,7 +25,9 @@ Fingerprint = dict[str, str]
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]+")
 
 
-def fingerprint(problem: Problem, how: How, values: Sequence[np.ndarray], one: Equilibrium, version: str) -> Fingerprint:
+def fingerprint(
+    problem: Problem, how: How, values: Sequence[np.ndarray], one: Equilibrium, version: str
+) -> Fingerprint:
     """The fingerprint of a sweep of `problem` over `values`; `one` has the shapes of a single equilibrium."""
     items = {"nashgrid version": version, "concept": problem.concept()}
     # What a varied parameter was before does not matter.
@@ -80,7 +82,10 @@ def _structure(module: eqx.Module, path: str) -> Iterator[tuple[str, str]]:
         elif isinstance(value, jax.Array | np.ndarray):
             yield f"parameter '{name}'", array_text(value)
         else:
-            yield f"setting '{name}'", text(jax.tree.map(lambda x: array_text(x) if eqx.is_array(x) else x, value))
+            yield (
+                f"setting '{name}'",
+                text(jax.tree.map(lambda x: array_text(x) if eqx.is_array(x) else x, value)),
+            )
 
 
 def _programs(problem: Any, one: Equilibrium | None, path: str = "") -> Iterator[tuple[str, str]]:

@@ -1,7 +1,7 @@
 """A grid of points cut into blocks: the unit of computing, of writing and of resuming.
 
-The points of a grid are counted with the last parameter running fastest (C order). A block is a hyper-rectangle of the grid
-whose sides depend on the grid and the size of a block only, so that a block is one chunk of a chunked array.
+The points of a grid are counted with the last parameter running fastest (C order). A block is a hyper-rectangle of
+the grid whose sides depend on the grid and the size of a block only, so that it is one chunk of a chunked array.
 """
 
 import dataclasses
@@ -39,8 +39,7 @@ class Grid:
         """Block `k` as slices of the grid."""
         where = np.unravel_index(k, self._counts)
         return tuple(
-            slice(int(i) * b, min(int(i) * b + b, n))
-            for i, b, n in zip(where, self.block, self.shape, strict=True)
+            slice(int(i) * b, min(int(i) * b + b, n)) for i, b, n in zip(where, self.block, self.shape, strict=True)
         )
 
     def size(self, k: int) -> int:

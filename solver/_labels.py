@@ -1,8 +1,8 @@
 """Equilibria with names: the variables, dimensions and attributes of labelled results.
 
-This is the contract between what produces results (`sweep`) and what reads them (stores, plots). The dimensions are the
-varied parameters, then "firm" for values by firm ("leader" for the payoff of a leader), or what `Game.dims` says. The
-variables of a stage that follows keep their own names where these are strategies and outcomes, and are called
+This is the contract between what produces results (`sweep`) and what reads them (stores, plots). The dimensions are
+the varied parameters, then "firm" for values by firm ("leader" for the payoff of a leader), or what `Game.dims` says.
+The variables of a stage that follows keep their own names where these are strategies and outcomes, and are called
 "subgame_payoff", "subgame_status", ... otherwise.
 """
 
@@ -115,6 +115,9 @@ def schema(
     for dim, firms in levels:
         if any(dim in v.dims for v in variables):
             coords[dim] = np.asarray(firms), {"long_name": "firm" if dim == "firm" else "leader"}
+    choices = getattr(problem, "choices", None)
+    if choices is not None and not any(knob.path == ("choices",) for knob in axes):
+        coords["choice"] = np.asarray(choices), {"long_name": "choice of the leader"}
     _distinct(variables, coords, [knob.name for knob in axes])
     return Schema(tuple(variables), coords, tuple(knob.name for knob in axes), attrs)
 
@@ -197,5 +200,3 @@ def _distinct(variables: Sequence[Variable], coords: Mapping[str, Any], axes: Se
         if clash := set(v.dims) & set(axes):
             raise GameError(f"'{clash.pop()}' is a dimension of '{v.name}' and a varied parameter; rename one.")
         seen.add(v.name)
-
-

@@ -147,6 +147,4 @@ def own_blocks(
     own = np.minimum(layout.own, layout.size - 1)
     real = layout.own < layout.size
     blocks = matrix[own[:, :, None], own[:, None, :]]
-    return jnp.where(
-        real[:, :, None] & real[:, None, :], blocks, padding * jnp.eye(own.shape[1], dtype=matrix.dtype)
-    )
+    return jnp.where(real[:, :, None] & real[:, None, :], blocks, padding * jnp.eye(own.shape[1], dtype=matrix.dtype))

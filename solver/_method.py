@@ -9,7 +9,6 @@ from jaxtyping import Array, Float, Int
 
 from ._conditions import Conditions
 
-
 Steps = int | Int[Array, ""]
 
 
@@ -28,9 +27,7 @@ class Method(eqx.Module):
     """
 
     @abc.abstractmethod
-    def run(
-        self, conditions: Conditions, z: Float[Array, " strategy"], *, tol: float, max_steps: Steps
-    ) -> Iterate:
+    def run(self, conditions: Conditions, z: Float[Array, " strategy"], *, tol: float, max_steps: Steps) -> Iterate:
         """Iterate from `z` until the residual is at most `tol`, for at most `max_steps` steps; pure, vmappable."""
 
     @property

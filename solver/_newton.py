@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
-from ._conditions import Conditions, Point, newton_step
+from ._conditions import Conditions, newton_step, own_concave
 from ._method import Iterate, Method, Steps, iterate
 
 _SHORTEST = 1 / 64
@@ -28,7 +28,7 @@ class Newton(Method):
 
     def run(self, conditions: Conditions, z: Float[Array, " strategy"], *, tol: float, max_steps: Steps) -> Iterate:
         """Iterate from `z` until the residual is at most `tol`."""
-        return newton(conditions, z, tol=tol, max_steps=max_steps)
+        return newton(conditions, z, tol=tol, max_steps=max_steps)[0]
 
 
 class _State(NamedTuple):
@@ -39,11 +39,15 @@ class _State(NamedTuple):
     allowed: Float[Array, ""]
     base_residual: Float[Array, ""]
     residual: Float[Array, ""]
+    concave: Bool[Array, ""]
     steps: Int[Array, ""]
 
 
-def newton(conditions: Conditions, z: Float[Array, " strategy"], *, tol: float, max_steps: Steps) -> Iterate:
-    """Active-set Newton steps from `z`; the last point tried is returned, converged or not."""
+def newton(
+    conditions: Conditions, z: Float[Array, " strategy"], *, tol: float, max_steps: Steps
+) -> tuple[Iterate, Bool[Array, ""]]:
+    """Active-set Newton steps from `z`, to the last point tried, converged or not; and whether every payoff is
+    strictly concave there in its owner's free strategies (known only if it converged)."""
     infinity = jnp.full((), jnp.inf, z.dtype)
 
     def unfinished(state: _State):
@@ -68,11 +72,11 @@ def newton(conditions: Conditions, z: Float[Array, " strategy"], *, tol: float, 
             allowed=jnp.where(good, jnp.maximum(point.residual, state.base_residual), state.allowed),
             base_residual=jnp.where(good, point.residual, state.base_residual),
             residual=jnp.where(done, point.residual, infinity),
+            concave=own_concave(point, conditions.layout),
             steps=state.steps + 1,
         )
 
     begin = _State(z, z, jnp.zeros_like(z), jnp.ones_like(infinity), infinity, jnp.zeros_like(infinity), infinity,
-                   jnp.zeros((), jnp.int32))  # fmt: skip
+                   jnp.zeros((), bool), jnp.zeros((), jnp.int32))  # fmt: skip
     end = iterate(unfinished, step, begin)
-    return Iterate(end.z, end.residual, end.steps)
-
+    return Iterate(end.z, end.residual, end.steps), end.concave

@@ -1,13 +1,12 @@
 """Maps and curves of labelled results.
 
-Each function draws one variable into one `Axes` and returns it; figures, sizes and files are the caller's. Only points that are
-`successful` are drawn as solved, whatever the variable holds elsewhere.
+Each function draws one variable into one `Axes` and returns it; figures, sizes and files are the caller's. Only points
+that are `successful` are drawn as solved, whatever the variable holds elsewhere.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
@@ -35,7 +34,13 @@ _STATUS = {
 
 
 def value_map(
-    data: xr.DataArray, *, x: str, y: str, status: xr.DataArray | None = None, ax: Axes | None = None, **style: Any
+    data: xr.DataArray,
+    *,
+    x: str,
+    y: str,
+    status: xr.DataArray | None = None,
+    ax: Axes | None = None,
+    **style: Any,
 ) -> Axes:
     """The values of one variable over two parameters, with a colour bar.
 
@@ -90,21 +95,18 @@ def regime_map(
     values = _oriented(data, x, y)
     bad = ~np.isfinite(values) if status is None else _oriented(status, x, y) != Status.successful
     names = _flags(data) if labels is None else dict(labels)
-    found = np.unique(values[~bad])
-    regimes = {v: names.get(v, f"{v:g}") for v in [v for v in names if v in found] or found.tolist()}
-    regimes |= {v: f"{v:g}" for v in found.tolist() if v not in regimes}
-    if len(regimes) > len(COLORS):
+    found = np.unique(values[~bad]).tolist()
+    order = [*names, *(v for v in found if v not in names)]
+    order = order if len(order) <= len(COLORS) else [v for v in order if v in found]
+    if len(order) > len(COLORS):
         raise GameError(
-            f"regime_map: '{data.name}' has {len(regimes)} values and there are {len(COLORS)} colours that can be "
-            "told apart; use value_map, or group the values."
+            f"regime_map: '{data.name}' has {len(order)} values and there are {len(COLORS)} colours that can be told "
+            "apart; use value_map, or group the values."
         )
-    fixed = {v: i for i, v in enumerate(names or regimes)}
-    colours = {v: COLORS[fixed.get(v, i) % len(COLORS)] for i, v in enumerate(regimes)}
-    if len(set(colours.values())) < len(colours):
-        colours = dict(zip(regimes, COLORS, strict=False))
+    colours = {v: COLORS[i] for i, v in enumerate(order) if v in found}
     ax = _axes(ax)
     _categories(ax, data, x, y, np.where(bad, np.nan, values), colours, style)
-    legend = {regimes[v]: colour for v, colour in colours.items()}
+    legend = {names.get(v, f"{v:g}"): colour for v, colour in colours.items()}
     if bad.any():
         _paint(ax, data, x, y, bad, FAILED)
         legend["no equilibrium found"] = FAILED
@@ -177,7 +179,11 @@ def curve(
 
 
 def _axes(ax: Axes | None) -> Axes:
-    return plt.subplots()[1] if ax is None else ax
+    if ax is None:
+        from matplotlib import pyplot  # Slow to import, and it picks a screen.
+
+        ax = pyplot.subplots()[1]
+    return ax
 
 
 def _oriented(data: xr.DataArray, x: str, y: str) -> np.ndarray:
@@ -196,7 +202,13 @@ def _dimensions(data: xr.DataArray, wanted: list[str]) -> str:
 
 
 def _categories(
-    ax: Axes, data: xr.DataArray, x: str, y: str, values: np.ndarray, colours: Mapping[Any, str], style: dict[str, Any]
+    ax: Axes,
+    data: xr.DataArray,
+    x: str,
+    y: str,
+    values: np.ndarray,
+    colours: Mapping[Any, str],
+    style: dict[str, Any],
 ) -> None:
     """One colour for each value."""
     codes = np.full(values.shape, np.nan)
@@ -216,9 +228,7 @@ def _paint(ax: Axes, data: xr.DataArray, x: str, y: str, where: np.ndarray, colo
 def _legend(ax: Axes, entries: Mapping[str, str], title: str | None = None) -> None:
     """Below the axes, so that it hides no point."""
     patches = [Patch(facecolor=colour, label=label) for label, colour in entries.items()]
-    ax.legend(
-        handles=patches, title=title, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, frameon=False
-    )
+    ax.legend(handles=patches, title=title, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, frameon=False)
 
 
 def _labelled(ax: Axes, data: xr.DataArray, x: str, y: str) -> Axes:

@@ -74,8 +74,9 @@ def best_response(
         inward = jnp.where(own <= lower, 0.1, jnp.where(own >= upper, -0.1, 0.0)) * size
         finite = jnp.all(jnp.isfinite(direction))
         direction = jnp.clip(jnp.where(finite, direction, inward), -trust, trust)
-        trials = jnp.stack([jnp.clip(own + t * direction, lower, upper) for t in _LENGTHS])
-        gains = jax.vmap(payoff)(trials) - payoff(own)
+        trials = jnp.stack([jnp.clip(own + t * direction, lower, upper) for t in (*_LENGTHS, 0.0)])
+        values = jax.vmap(payoff)(trials)
+        gains = values - values[-1]
         gains = jnp.where(jnp.isfinite(gains), gains, -jnp.inf)
         best = jnp.max(gains)
         chosen = jnp.sum(jnp.where(_first(gains == best)[:, None], trials, 0.0), axis=0)

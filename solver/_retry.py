@@ -1,8 +1,8 @@
 """Two passes: a short one for all points, a long one for those that are left.
 
-A batch of loops runs until its slowest point stops, so one hard point would hold up thousands of easy ones. The first pass
-takes few steps and no second attempts; the points that it leaves without an equilibrium are gathered into small buckets of
-one fixed size, solved with everything the method has, and put back in their places. No point is dropped.
+A batch of loops runs until its slowest point stops, so one hard point would hold up thousands of easy ones. The first
+pass takes few steps and no second attempts; the points that it leaves without an equilibrium are gathered into small
+buckets of one fixed size, solved with everything the method has, and put back in their places. No point is dropped.
 """
 
 import dataclasses

@@ -49,7 +49,10 @@ class Deviation(NamedTuple):
 
 
 def deviations(
-    conditions: Conditions, z: Float[Array, " strategy"], scale: Float[Array, " strategy"], search: GlobalSearch
+    conditions: Conditions,
+    z: Float[Array, " strategy"],
+    scale: Float[Array, " strategy"],
+    search: GlobalSearch,
 ) -> tuple[Float[Array, " strategy"], Float[Array, " firm"], Bool[Array, ""]]:
     """Every firm's best deviation from z found (all in one vector, each against the others in z), the gains, and
     whether payoffs were free of NaN. A firm that cannot gain keeps its strategies and has gain 0."""
@@ -84,37 +87,47 @@ def _deviation(conditions, z, scale, firm: Int[Array, ""], search: GlobalSearch)
 
     lower, upper, here = (take(v) for v in (conditions.lower, conditions.upper, z))
     size = jnp.where(jnp.any(pick, axis=1), take(scale), 1.0)
-    value = payoff(here)
-    starts, reach, defined = [], [], jnp.isfinite(value)
-    for c in range(count):
-        for line in (_over_bounds, _around):
-            points, spacing = line(here[c], lower[c], upper[c], size[c], search.points // 2)
-            own = jnp.where(np.arange(count)[None, :] == c, points[:, None], here[None, :])
-            values = jax.vmap(payoff)(own)
-            defined &= ~jnp.any(jnp.isnan(values))
-            hill = _best_hill(points, values, here[c], value)
-            starts.append(jnp.sum(jnp.where(hill[:, None], own, 0.0), axis=0))
-            step = jnp.sum(jnp.where(hill, spacing, 0.0))
-            reach.append(jnp.where(np.arange(count) == c, step, step * size / size[c]) if count > 1 else step[None])
-    if count > 1:
-        own = _in_box(here, lower, upper, size, search.joint)
-        values = jax.vmap(payoff)(own)
-        defined &= ~jnp.any(jnp.isnan(values))
-        values = jnp.where(jnp.isnan(values), -jnp.inf, values)
-        top = values == jnp.max(values)
-        top &= jnp.cumsum(top) == 1
-        starts.append(jnp.sum(jnp.where(top[:, None], own, 0.0), axis=0))
-        reach.append(0.25 * jnp.minimum(size, upper - lower))
-    ends, values = jax.vmap(lambda own, step: _climb(payoff, own, step, lower, upper, size))(
-        jnp.stack(starts), jnp.stack(reach)
+    lines = [
+        (c, *line(here[c], lower[c], upper[c], size[c], search.points // 2))
+        for c in range(count)
+        for line in (_over_bounds, _around)
+    ]
+    along = [jnp.where(np.arange(count)[None, :] == c, points[:, None], here[None, :]) for c, points, _ in lines]
+    box = [_in_box(here, lower, upper, size, search.joint)] if count > 1 else []
+    # All in one batch: a payoff may be a whole later stage, and every separate call compiles it again.
+    tried = [here[None, :], *along, *box]
+    values = jax.vmap(payoff)(jnp.concatenate(tried))
+    defined = jnp.isfinite(values[0]) & ~jnp.any(jnp.isnan(values))
+    here_value, *values = jnp.split(
+        jnp.where(jnp.isnan(values), -jnp.inf, values), np.cumsum([len(t) for t in tried])[:-1]
     )
-    gains = jnp.where(jnp.any(jnp.stack(reach) > 0, axis=1), values - value, 0.0)
-    gains = jnp.where(jnp.isnan(gains), 0.0, gains)
-    top = gains == jnp.max(gains)
-    top &= jnp.cumsum(top) == 1
-    gain = jnp.maximum(jnp.max(gains), 0.0)
-    best = jnp.where(gain > 0, jnp.sum(jnp.where(top[:, None], ends, 0.0), axis=0), here)
+    value = here_value[0]
+
+    starts = []
+    for (c, points, spacing), own, height in zip(lines, along, values, strict=False):
+        hill = _best_hill(points, height, here[c], value)
+        step = jnp.sum(jnp.where(hill, spacing, 0.0)) / size[c]
+        starts.append((*_pick(hill, own, height), jnp.where(jnp.any(hill), step, 0.0) * size))
+    if box:
+        top = _first_largest(values[-1])
+        starts.append((*_pick(top, box[0], values[-1]), 0.25 * jnp.minimum(size, upper - lower)))
+    starts = [jnp.stack(parts) for parts in zip(*starts, strict=True)]
+    ends, values = jax.vmap(lambda own, value, step: _climb(payoff, own, value, step, lower, upper, size))(*starts)
+    gains = jnp.where(jnp.any(starts[2] > 0, axis=1), values - value, 0.0)
+    gain = jnp.maximum(jnp.max(jnp.where(jnp.isnan(gains), 0.0, gains)), 0.0)
+    best = jnp.where(gain > 0, _pick(_first_largest(gains), ends, gains)[0], here)
     return Deviation(best, gain, defined)
+
+
+def _pick(one_hot, rows, values):
+    """The row and the value that a one-hot mask selects."""
+    return jnp.sum(jnp.where(one_hot[:, None], rows, 0.0), axis=0), jnp.sum(jnp.where(one_hot, values, 0.0))
+
+
+def _first_largest(values):
+    """One-hot: the first of the largest values."""
+    top = values == jnp.max(values)
+    return top & (jnp.cumsum(top) == 1)
 
 
 def _over_bounds(here, lower, upper, size, count):
@@ -147,7 +160,6 @@ def _both_sides(count: int, farthest: int) -> np.ndarray:
 
 def _best_hill(points, values, here, value):
     """One-hot: the highest local maximum of an ordered line that is not just the hill on which `here` stands."""
-    values = jnp.where(jnp.isnan(values), -jnp.inf, values)
     low = jnp.full((1,), -jnp.inf, values.dtype)
     left, right = jnp.concatenate([low, values[:-1]]), jnp.concatenate([values[1:], low])
     before = jnp.concatenate([points[:1], points[:-1]])
@@ -177,7 +189,7 @@ def _in_box(here, lower, upper, size, count):
     return jnp.where(even & bounded[None, :], wide, near)
 
 
-def _climb(payoff, own, reach, lower, upper, size):
+def _climb(payoff, own, value, reach, lower, upper, size):
     """Compass search from `own`: try both ways along each strategy, and a quarter of it, or shorten the steps."""
     count = own.shape[0]
     ways = np.concatenate([s * np.eye(count) for s in (1.0, -1.0, 0.25, -0.25)])
@@ -192,13 +204,11 @@ def _climb(payoff, own, reach, lower, upper, size):
         trials = jnp.clip(own[None, :] + step[None, :] * jnp.asarray(ways, own.dtype), lower[None, :], upper[None, :])
         values = jax.vmap(payoff)(trials)
         values = jnp.where(jnp.isnan(values), -jnp.inf, values)
-        top = values == jnp.max(values)
-        top &= jnp.cumsum(top) == 1
-        better = jnp.max(values) > value
-        own = jnp.where(better, jnp.sum(jnp.where(top[:, None], trials, 0.0), axis=0), own)
-        return own, jnp.where(better, jnp.max(values), value), jnp.where(better, step, 0.25 * step), tries + 1
+        best, highest = _pick(_first_largest(values), trials, values)
+        better = highest > value
+        step = jnp.where(better, step, 0.25 * step)
+        return jnp.where(better, best, own), jnp.where(better, highest, value), step, tries + 1
 
     # Where there is no hill to climb the steps are zero and nothing is tried.
-    own = jnp.clip(own, lower, upper)
-    end = jax.lax.while_loop(unfinished, improve, (own, payoff(own), reach, jnp.zeros((), jnp.int32)))
+    end = jax.lax.while_loop(unfinished, improve, (own, value, reach, jnp.zeros((), jnp.int32)))
     return end[0], end[1]

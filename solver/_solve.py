@@ -1,4 +1,4 @@
-"""Solve one problem at one point: check the definition, compile once, and raise at the end if there is no equilibrium."""
+"""Solve one problem at one point: check the definition, compile once, raise at the end if there is no equilibrium."""
 
 import equinox as eqx
 import jax

@@ -1,8 +1,9 @@
 """A sweep on disk: a zarr group that xarray reads as a Dataset, whole or not.
 
-One block of the sweep is one chunk of every array, written whole. The group "ledger" holds one element per block, set after all of
-the block is on disk: what it does not name is computed again, so that a sweep may be killed at any time. Stores are made in a
-temporary folder and renamed into place, and blocks do not overlap, so that many processes may share one.
+One block of the sweep is one chunk of every array, written whole. The group "ledger" holds one element per block, set
+after all of the block is on disk: what it does not name is computed again, so that a sweep may be killed at any time.
+Stores are made in a temporary folder and renamed into place, and blocks do not overlap, so that many processes may
+share one.
 """
 
 import json

@@ -1,16 +1,13 @@
 """Comparative statics: the equilibrium at every point of a grid of parameters, labelled, certified, resumable.
 
-The grid is cut into blocks. While the devices compute one block, the one before it is written. Failure is data: a point without an
-equilibrium has a status that says why, and never stops the others.
+Failure is data: a point without an equilibrium has a status that says why, and never stops the others.
 """
 
 import importlib.metadata
 import json
 import os
-from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Literal, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 import jax
 import numpy as np
@@ -20,7 +17,7 @@ from jaxtyping import ArrayLike
 from ._axes import grid, knobs, leaves
 from ._best_response import BestResponse
 from ._check import check_options, prepare
-from ._devices import How, Results, budget, default_width, devices
+from ._devices import How, budget, default_width, devices, shapes
 from ._errors import GameError
 from ._fingerprint import array_text, fingerprint, text
 from ._game import Problem
@@ -28,8 +25,8 @@ from ._grid import Grid, cut
 from ._labels import Schema, schema
 from ._layout import dtype_of
 from ._method import Method
-from ._progress import Progress
 from ._retry import TwoPasses
+from ._run import Memory, Sink, run
 from ._search import GlobalSearch
 from ._store import Store, create
 
@@ -50,8 +47,8 @@ def sweep(
 ) -> xr.Dataset:
     """The equilibria of `problem` over the grid of all combinations of the values of `axes`.
 
-    Each point is what `solve` returns there, to a few units in the last place. Points that a few steps do not solve are
-    gathered and solved again with `max_steps` and all the attempts of the method.
+    Each point is what `solve` returns there, to a few units in the last place. Points that a few steps do not solve
+    are gathered and solved again with `max_steps` and all the attempts of the method.
 
     Args:
         problem: a `Game` or a `Leader`; the parameters that are not varied are taken from it.
@@ -64,17 +61,17 @@ def sweep(
         store: a folder. Results are written there block by block, as zarr that `xarray.open_zarr` reads; the same
             call again goes on where it stopped, and gives the same bytes as a call that was never stopped.
         chunk: points per block, or "auto": what suits the devices and their memory. A store keeps the one it has.
-        shard: (i, n), this process computes every n-th block from block i on, into a store that n processes share; by
-            default the processes of `jax.distributed` share the blocks.
+        shard: (i, n), this process computes every n-th block from block i on, into a store that n processes share;
+            by default the processes of `jax.distributed` share the blocks.
         progress: whether to show a bar; by default if standard error is a terminal.
         tol: as in `solve`.
         max_steps: as in `solve`.
         certify: as in `solve`.
 
     Returns:
-        a Dataset with, over the dimensions of `axes`: the strategies, `payoff`, the outcomes, the evidence (`residual`,
-        `regret`, ...), `status` (flags as in `Status`), `steps`, and the derivatives, which are NaN where no
-        equilibrium was found. For a `Leader` also the variables of its followers ("subgame_payoff",
+        a Dataset with, over the dimensions of `axes`: the strategies, `payoff`, the outcomes, the evidence
+        (`residual`, `regret`, ...), `status` (flags as in `Status`), `steps`, and the derivatives, which are NaN
+        where no equilibrium was found. For a `Leader` also the variables of its followers ("subgame_payoff",
         "subgame_status", ...). Values from a store are read when they are used.
 
     Raises:
@@ -99,10 +96,9 @@ def sweep(
     slopes = knobs(problem, _names(sensitivity), "sensitivity")
     method = BestResponse() if method is None else method
     mine = _shard(shard, store)
-    tol = check_options(method, tol, max_steps, dtype_of(problem), certify)
-    search = GlobalSearch() if certify is True else (certify or None)
-    how = How(where, slopes, method, tol, max_steps, search)
-    one = jax.eval_shape(how.solve, problem)
+    tol, search = check_options(method, tol, max_steps, dtype_of(problem), certify)
+    how = How(where, slopes, method, tol, int(max_steps), search)
+    one = shapes(problem, how)
     version = importlib.metadata.version("nashgrid")
     labels = schema(problem, one, where, values, slopes, _provenance(problem, how, one, version))
     opened = None
@@ -110,104 +106,18 @@ def sweep(
         here = fingerprint(problem, how, values, one, version)
         opened = Store(store) if os.path.exists(store) else None
         size = opened.grid.block if opened and chunk == "auto" else None
-        points = Grid(labels.shape, size) if size and len(size) == len(labels.shape) else _cut(problem, how, labels, chunk)
+        points = (
+            Grid(labels.shape, size) if size and len(size) == len(labels.shape) else _cut(problem, how, labels, chunk)
+        )
         here["block"] = str(points.block)
         opened = opened or create(store, labels, points, here)
         opened.check(here)
-        sink: _Sink = opened
+        sink: Sink = opened
     else:
         points = _cut(problem, how, labels, chunk)
-        sink = _Memory(labels, points)
-    _run(problem, how, points, values, sink, mine, progress)
+        sink = Memory(labels, points)
+    run(problem, how, points, values, sink, mine, progress)
     return sink.open()
-
-
-class _Sink(Protocol):
-    """Where blocks go."""
-
-    def done(self) -> np.ndarray: ...
-    def write(self, k: int, results: Mapping[str, np.ndarray]) -> None: ...
-    def open(self) -> xr.Dataset: ...
-
-
-class _Memory:
-    """Results in the memory of the host."""
-
-    def __init__(self, labels: Schema, points: Grid):
-        self.labels = labels
-        self.points = points
-        self.arrays = {v.name: np.full((*points.shape, *v.shape), v.fill, v.dtype) for v in labels.variables}
-
-    def done(self) -> np.ndarray:
-        return np.zeros(self.points.blocks, bool)
-
-    def write(self, k: int, results: Mapping[str, np.ndarray]) -> None:
-        region = self.points.region(k)
-        sides = tuple(s.stop - s.start for s in region)
-        for name, value in results.items():
-            self.arrays[name][region] = value.reshape(*sides, *value.shape[1:])
-
-    def open(self) -> xr.Dataset:
-        labels = self.labels
-        data = {v.name: ((*labels.axes, *v.dims), self.arrays[v.name], v.attrs) for v in labels.variables}
-        coords = {name: ((name,), values, attrs) for name, (values, attrs) in labels.coords.items()}
-        return xr.Dataset(data, coords, labels.attrs)
-
-
-def _run(
-    problem: Problem,
-    how: How,
-    points: Grid,
-    values: tuple[np.ndarray, ...],
-    sink: _Sink,
-    mine: tuple[int, int],
-    show: bool | None,
-) -> None:
-    """Compute the blocks that are missing: one on the devices, one being finished, one being written."""
-    i, n = mine
-    own = np.arange(points.blocks) % n == i
-    done = sink.done()
-    todo = np.flatnonzero(own & ~done)
-    passes = TwoPasses(problem, how, points.lanes)
-    total, before = (sum(points.size(int(k)) for k in np.flatnonzero(b)) for b in (own, own & done))
-    with Progress(total, before, show) as bar, _Writer(sink) as writer:
-        for k, block, started in _ahead(passes, points, values, todo):
-            results, solved = passes.finish(started, block)
-            writer.put(k, results)
-            bar.add(len(block), solved)
-
-
-def _ahead(passes: TwoPasses, points: Grid, values: tuple[np.ndarray, ...], todo: np.ndarray) -> Iterator[tuple]:
-    """The blocks in order, each handed out when the one after it has been started."""
-    started: deque = deque()
-    for k in todo:
-        block = points.values(int(k), values)
-        started.append((int(k), block, passes.start(block)))
-        if len(started) == 2:
-            yield started.popleft()
-    yield from started
-
-
-class _Writer:
-    """Writes one block in the background; an error comes up at the next block or at the end."""
-
-    def __init__(self, sink: _Sink):
-        self.sink = sink
-        self.thread = ThreadPoolExecutor(1)
-        self.last: Future | None = None
-
-    def __enter__(self) -> "_Writer":
-        return self
-
-    def put(self, k: int, results: Results) -> None:
-        if self.last is not None:
-            self.last.result()
-        self.last = self.thread.submit(self.sink.write, k, results)
-
-    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
-        self.thread.shutdown(wait=True)
-        if self.last is not None and error is None:
-            self.last.result()
 
 
 def _cut(problem: Problem, how: How, labels: Schema, chunk: int | str) -> Grid:

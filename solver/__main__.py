@@ -1,0 +1,216 @@
+"""The command line: sweeps from specification files, and what can be done with their stores."""
+
+import argparse
+import os
+import sys
+import traceback
+from pathlib import Path
+
+import jax
+
+from ._catalog import fields, find, games, modules, summary
+from ._errors import GameError, StoreError
+from ._report import draw, report
+from ._spec import Spec, read
+from ._store import Store
+from ._sweep import sweep
+
+_EPILOG = """
+exit codes:
+  0    done; points without an equilibrium are counted in the summary, and are no error
+  1    an error that this program did not expect (--debug shows where)
+  2    the command line, the specification or the game is wrong
+  3    the store cannot be used
+  130  interrupted; the same command goes on from there
+
+examples:
+  nashgrid games                               what can be swept
+  nashgrid games LinearCournot                 its parameters
+  nashgrid sweep map.toml                      compute
+  nashgrid sweep map.toml --shard 3/16         one of 16 jobs that share a store
+  nashgrid status map.zarr                     how far it is, and how good
+  nashgrid plot map.zarr --variable q --select firm=A -o q.png
+"""
+_SWEEP_EPILOG = """
+a specification:
+  game = "LinearCournot"            # or "module:Class", from this folder
+  [fields]                          # parameters that stay fixed
+  slope = 1.0
+  [axes]                            # parameters that vary
+  intercept = {start = 5, stop = 20, num = 200}                    # spacing = "log" for a logarithmic one
+  "cost[0]" = [1.0, 2.0, 3.0]
+  [leader]                          # optional: sequential play
+  choose = "openness"
+  maximize = "owner"
+  interval = [0, 1]                 # or choices = [0, 1]
+  [solve]                           # all optional
+  method = "BestResponse"           # or {name = "BestResponse", damping = 0.3}, "Newton", "GradientPlay"
+  tol = 1e-10
+  max_steps = 256
+  certify = true
+  dtype = "float64"
+  sensitivity = ["intercept"]
+  [store]
+  path = "map.zarr"                 # the same command again goes on where it stopped
+  [plot]
+  kind = "value"                    # value, regime, status, curve
+  variable = "q"
+  x = "intercept"
+  y = "cost[0]"
+  select = {firm = "A"}
+  file = "q.png"
+"""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; the exit code."""
+    arguments = _parser().parse_args(argv)
+    try:
+        arguments.run(arguments)
+    except (GameError, StoreError) as error:
+        return _fail(error, 3 if isinstance(error, StoreError) else 2, arguments.debug)
+    except KeyboardInterrupt:
+        print("nashgrid: interrupted; with a store, the same command goes on where it stopped.", file=sys.stderr)
+        return 130
+    except Exception as error:
+        return _fail(error, 1, arguments.debug)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    shape = {"formatter_class": argparse.RawDescriptionHelpFormatter}
+    parser = argparse.ArgumentParser(
+        prog="nashgrid", description="Equilibria of games over maps of parameters.", epilog=_EPILOG, **shape
+    )
+    debug = argparse.ArgumentParser(add_help=False)
+    debug.add_argument("--debug", action="store_true", help="show where an error comes from")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    one = commands.add_parser(
+        "sweep",
+        parents=[debug],
+        help="compute a map",
+        description="Compute a map.",
+        epilog=_SWEEP_EPILOG,
+        **shape,
+    )
+    one.add_argument("spec", metavar="SPEC.toml", help="what to compute, see below")
+    one.add_argument("--store", metavar="PATH", help="where to keep results (instead of [store] path)")
+    one.add_argument("--plot", metavar="FILE", help="where to draw [plot] (instead of [plot] file)")
+    one.add_argument("--shard", metavar="I/N", type=_shard, help="compute every N-th block from block I (0, 1, ...) on")
+    one.add_argument("--quiet", action="store_true", help="print nothing but errors")
+    one.set_defaults(run=_sweep)
+
+    two = commands.add_parser("status", parents=[debug], help="how far a store is", description="How far a store is.")
+    two.add_argument("store", metavar="STORE")
+    two.set_defaults(run=_status)
+
+    three = commands.add_parser("plot", parents=[debug], help="draw a variable", description="Draw a variable.")
+    three.add_argument("store", metavar="STORE")
+    three.add_argument("--variable", metavar="V", help="what to draw; by default the status")
+    three.add_argument("--kind", choices=("value", "regime", "status", "curve"), help="by default what suits V")
+    three.add_argument("--x", help="parameter along the horizontal axis; by default the first one")
+    three.add_argument("--y", help="parameter along the vertical axis; by default the second one")
+    three.add_argument(
+        "--select",
+        metavar="DIM=VALUE",
+        action="append",
+        default=[],
+        help="a point of another dimension, e.g. firm=A",
+    )
+    three.add_argument("--title")
+    three.add_argument("-o", "--output", metavar="FILE", help="by default STORE-V.png in this folder")
+    three.set_defaults(run=_plot)
+
+    four = commands.add_parser("games", parents=[debug], help="the games that are installed", description="The games.")
+    four.add_argument("name", nargs="?", metavar="NAME", help="show the parameters of this game; or module:Class")
+    four.set_defaults(run=_games)
+    return parser
+
+
+def _sweep(arguments: argparse.Namespace) -> None:
+    spec = read(arguments.spec)
+    configure(spec)
+    _import_from_here()
+    store = arguments.store or spec.store.get("path")
+    shown = None if not arguments.quiet else False
+    data = sweep(spec.problem(), spec.axes, store=store, shard=arguments.shard, progress=shown, **spec.options())
+    file = arguments.plot or spec.plot.get("file")
+    if file:
+        draw(data, file, **{k: v for k, v in spec.plot.items() if k != "file"})
+    if not arguments.quiet:
+        print(report(data, None if store is None else Store(store)))
+
+
+def _status(arguments: argparse.Namespace) -> None:
+    store = Store(arguments.store)
+    print(report(store.open(), store))
+
+
+def _plot(arguments: argparse.Namespace) -> None:
+    select = {}
+    for given in arguments.select:
+        name, sign, value = given.partition("=")
+        if not sign:
+            raise GameError(f"--select {given}: write DIMENSION=VALUE, e.g. firm=A.")
+        select[name] = value
+    variable = arguments.variable or "status"
+    file = arguments.output or f"{Path(arguments.store).stem}-{variable}.png"
+    options = {"kind": arguments.kind, "x": arguments.x, "y": arguments.y, "title": arguments.title}
+    draw(Store(arguments.store).open(), file, variable=variable, select=select, **options)
+    print(file)
+
+
+def _games(arguments: argparse.Namespace) -> None:
+    _import_from_here()
+    if arguments.name is None:
+        every = games(modules())
+        width = max(map(len, every), default=0)
+        for name, kind in every.items():
+            print(f"{name:<{width}}  {summary(kind)}")
+        return
+    kind = find(arguments.name)
+    rows = fields(kind)
+    widths = [max((len(row[i]) for row in rows), default=0) for i in (0, 1)]
+    print(f"{kind.__name__}: {summary(kind)}\n")
+    for name, default, doc in rows:
+        print(f"  {name:<{widths[0]}}  {default:<{widths[1]}}  {doc}".rstrip())
+
+
+def configure(spec: Spec) -> None:
+    """Set up JAX for a command: precision, one device per core, compiled programs kept between runs."""
+    jax.config.update("jax_enable_x64", not spec.float32)
+    jax.config.update("jax_default_matmul_precision", "highest")
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nashgrid"
+    jax.config.update("jax_compilation_cache_dir", str(cache))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    if "xla_force_host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
+        jax.config.update("jax_num_cpu_devices", os.cpu_count() or 1)
+
+
+def _import_from_here() -> None:
+    """Let "module:Class" be a file in the current folder."""
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+
+
+def _shard(value: str) -> tuple[int, int]:
+    try:
+        i, n = map(int, value.split("/"))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"write I/N, e.g. 0/16, not {value!r}") from None
+    if not 0 <= i < n:
+        raise argparse.ArgumentTypeError(f"I/N needs 0 <= I < N, not {value!r}")
+    return i, n
+
+
+def _fail(error: Exception, code: int, debug: bool) -> int:
+    if debug:
+        traceback.print_exception(error)
+    kind = "" if isinstance(error, GameError | StoreError) else f"{type(error).__name__}: "
+    print(f"nashgrid: {kind}{error}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

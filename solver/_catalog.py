@@ -1,0 +1,82 @@
+"""The games that are installed: public `Game` classes of every module in the entry-point group "nashgrid.games"."""
+
+import dataclasses
+import difflib
+import importlib
+import inspect
+from collections.abc import Iterable
+from importlib.metadata import entry_points
+from types import ModuleType
+
+import numpy as np
+
+from ._errors import GameError
+from ._game import Game
+
+GROUP = "nashgrid.games"
+
+
+def modules() -> list[ModuleType]:
+    """The modules that offer games, the package's own first."""
+    points = sorted(entry_points(group=GROUP), key=lambda point: (point.name != "nashgrid", point.name, point.value))
+    return [point.load() for point in {point.value: point for point in points}.values()]
+
+
+def games(where: Iterable[ModuleType]) -> dict[str, type[Game]]:
+    """Name -> class of the public games in some modules."""
+    return {
+        name: value
+        for module in where
+        for name, value in sorted(vars(module).items())
+        if inspect.isclass(value)
+        and issubclass(value, Game)
+        and not inspect.isabstract(value)
+        and value is not Game
+        and not name.startswith("_")
+    }
+
+
+def find(name: str) -> type[Game]:
+    """The game called `name`: one that is installed, or "module:Class"."""
+    if ":" in name:
+        module, _, kind = name.partition(":")
+        try:
+            known = games([importlib.import_module(module)])
+        except ImportError as error:
+            raise GameError(f"game: the module '{module}' cannot be imported ({error}).") from error
+        name = kind
+    else:
+        known = games(modules())
+    if name not in known:
+        raise GameError(f"game: there is no game '{name}'; {suggest(name, known)}")
+    return known[name]
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """A hint for a name that was not found."""
+    known = sorted(known)
+    close = difflib.get_close_matches(name, known, n=3)
+    return (
+        f"did you mean {' or '.join(map(repr, close))}?" if close else f"write one of {', '.join(known) or '(none)'}."
+    )
+
+
+def summary(kind: type[Game]) -> str:
+    """The first line of the documentation of a game."""
+    return (inspect.getdoc(kind) or "").partition("\n")[0]
+
+
+def fields(kind: type[Game]) -> list[tuple[str, str, str]]:
+    """(name, default, description) of what can be set when a game is made."""
+    rows = []
+    for field in dataclasses.fields(kind):
+        if field.init:
+            required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+            default = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+            rows.append((field.name, "(required)" if required else _short(default), field.metadata.get("doc", "")))
+    return rows
+
+
+def _short(value: object) -> str:
+    text = str(np.asarray(value).tolist()) if isinstance(value, np.ndarray) else str(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."
