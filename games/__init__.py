@@ -1,1 +1,42 @@
-"""y"""
+"""Economic models as games, each with its closed form beside it. A module's docstring is its theory."""
+
+from .cournot import IsoelasticCournot as IsoelasticCournot
+from .cournot import LinearCournot as LinearCournot
+from .cournot import isoelastic_cournot_equilibrium as isoelastic_cournot_equilibrium
+from .cournot import linear_cournot_equilibrium as linear_cournot_equilibrium
+from .logit import LogitBertrand as LogitBertrand
+from .logit import LogitMerger as LogitMerger
+from .logit import logit_markups as logit_markups
+from .logit import logit_monopoly_price as logit_monopoly_price
+from .open_sourcing import LinearValueOpenSourcing as LinearValueOpenSourcing
+from .open_sourcing import SimultaneousOpenSourcing as SimultaneousOpenSourcing
+from .open_sourcing import commitment as commitment
+from .open_sourcing import gain_from_opening as gain_from_opening
+from .open_sourcing import linear_value_research as linear_value_research
+from .open_sourcing import opening_interval as opening_interval
+from .open_sourcing import optimal_openness as optimal_openness
+from .open_sourcing import peak_share as peak_share
+from .open_sourcing import propensity as propensity
+from .open_sourcing import simultaneous_openness as simultaneous_openness
+from .open_sourcing import threshold_edge as threshold_edge
+from .open_sourcing_oligopoly import OpenSourcing as OpenSourcing
+from .open_sourcing_oligopoly import combined_ideas as combined_ideas
+from .open_sourcing_oligopoly import research_without_competition as research_without_competition
+from .open_sourcing_oligopoly import second_period as second_period
+from .research import ResearchInputSpillovers as ResearchInputSpillovers
+from .research import ResearchSpillovers as ResearchSpillovers
+from .research import research_cartel as research_cartel
+from .research import research_curvature as research_curvature
+from .research import research_input_noncooperative as research_input_noncooperative
+from .research import research_noncooperative as research_noncooperative
+from .research import research_planner as research_planner
+from .research import research_response_slope as research_response_slope
+from .singh_vives import SinghVivesBertrand as SinghVivesBertrand
+from .singh_vives import SinghVivesCournot as SinghVivesCournot
+from .singh_vives import singh_vives_bertrand_duopoly as singh_vives_bertrand_duopoly
+from .singh_vives import singh_vives_bertrand_equilibrium as singh_vives_bertrand_equilibrium
+from .singh_vives import singh_vives_cournot_equilibrium as singh_vives_cournot_equilibrium
+from .singh_vives import singh_vives_demand as singh_vives_demand
+from .stackelberg import StackelbergFollowers as StackelbergFollowers
+from .stackelberg import stackelberg as stackelberg
+from .stackelberg import stackelberg_equilibrium as stackelberg_equilibrium

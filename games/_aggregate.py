@@ -1,13 +1,15 @@
 """The total of a linear aggregative game with corners, without iteration.
 
-In linear oligopoly firm k supplies q_k = max(0, (v_k - r Q) / D_k): its own value v_k less the pressure r of the total
-Q = sum_k w_k q_k. Firms leave in the order of their values, so at the true total the active firms are those with the
-highest v. The supply sum_k w_k max(0, (v_k - r Q) / D_k) is the largest, over sets of firms, of the supply of that set
-with its corners ignored, and all of these fall in Q. The true total is therefore the largest of the sets' own totals,
+In linear oligopoly firm k supplies q_k = max(0, (v_k - r Q) / D_k): its own value v_k less the pressure r of
+the total Q = sum_k w_k q_k. Firms leave in the order of their values, so at the true total the active firms
+are those with the highest v. The supply sum_k w_k max(0, (v_k - r Q) / D_k) is the largest, over sets of
+firms, of the supply of that set with its corners ignored, and all of these fall in Q. The true total is
+therefore the largest of the sets' own totals,
 
     Q = max over k of  sum_{j: v_j >= v_k} w_j v_j / D_j  /  (1 + r sum_{j: v_j >= v_k} w_j / D_j),   or 0.
 
-One maximum instead of a search for the active set: it has no branches, and its derivatives are those of the active set.
+One maximum instead of a search for the active set: it has no branches, and its derivatives are those of the
+active set.
 """
 
 import jax.numpy as jnp

@@ -10,10 +10,11 @@ _NEWTON_STEPS = 6
 
 
 def lambert_w_of_exp(y: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """w = W0(exp(y)), the solution of w + log w = y (Corless et al., 1996, Advances in Computational Mathematics).
+    """w = W0(exp(y)), the solution of w + log w = y.
 
-    Newton's method in log w, a convex equation, from the upper bound w <= log(1 + exp(y)); a fixed number of steps, so
-    that it can be differentiated any number of times.
+    See Corless et al. (1996, Advances in Computational Mathematics 5). Newton's method in log w, a convex
+    equation, from the upper bound w <= log(1 + exp(y)); a fixed number of steps, so that it can be
+    differentiated any number of times.
 
     >>> round(float(lambert_w_of_exp(jnp.asarray(0.0))), 6)
     0.567143

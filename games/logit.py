@@ -1,16 +1,17 @@
 """Price competition of multi-product firms under logit demand, and mergers.
 
-Consumers choose one of J products or none (McFadden, 1974, in Frontiers in Econometrics). Mean utility of product j is
-u_j = delta_j - alpha p_j, of the outside good 0, and the market has mass 1:
+Consumers choose one of J products or none (McFadden, 1974, in Frontiers in Econometrics). Mean utility of
+product j is u_j = delta_j - alpha p_j, of the outside good 0, and the market has mass 1:
 
     s_j = exp(u_j) / (1 + sum_k exp(u_k)).
 
-Firms set the prices of their products at once (Anderson and de Palma, 1992, Economic Journal 102; Caplin and Nalebuff,
-1991, Econometrica 59, for existence). A firm that counts the shares o_fj of the products' profits maximizes
-sum_j o_fj (p_j - c_j) s_j: o is the ownership matrix of merger simulation (Nevo, 2000, RAND Journal of Economics 31),
-with ones for own products, and anything between 0 and 1 for partial ownership or partial conduct (O'Brien and Salop,
-2000, Antitrust Law Journal 67). In equilibrium a single-product firm has the markup 1/(alpha (1 - s_j)), and a firm that
-counts its own products in full the same markup 1/(alpha (1 - sum of its shares)) on each.
+Firms set the prices of their products at once (Anderson and de Palma, 1992, Oxford Economic Papers 44; Caplin
+and Nalebuff, 1991, Econometrica 59, for existence). A firm that counts the shares o_fj of the products'
+profits maximizes sum_j o_fj (p_j - c_j) s_j: o is the ownership matrix of merger simulation (Nevo, 2000, RAND
+Journal of Economics 31), with ones for own products, and anything between 0 and 1 for partial ownership or
+partial conduct (O'Brien and Salop, 2000, Antitrust Law Journal 67). In equilibrium a single-product firm has
+the markup 1/(alpha (1 - s_j)), and a firm that counts its own products in full the same markup 1/(alpha (1 -
+sum of its shares)) on each.
 """
 
 from collections.abc import Sequence
@@ -20,6 +21,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float
+
 from nashgrid.solver import Game, Profile, parameter
 
 from ._lambert import lambert_w_of_exp
@@ -29,11 +31,11 @@ from ._measures import herfindahl
 class LogitBertrand(Game):
     """Multi-product price competition under logit demand with an outside good.
 
-    Payoff of firm f: sum_j o_fj (p_j - c_j) s_j(p). `owner` names the firm that sets the price of each product; the
-    firms are the different names in it, in order.
+    Payoff of firm f: sum_j o_fj (p_j - c_j) s_j(p). `owner` names the firm that sets the price of each
+    product; the firms are the different names in it, in order.
 
-    Each price lies between c_j and c_j plus twice a bound on the markup of a monopolist of all products, which no best
-    response exceeds.
+    Each price lies between c_j and c_j plus twice a bound on the markup of a monopolist of all products,
+    which no best response exceeds.
 
     Raises:
         ValueError: the lengths of `quality`, `cost`, `owner` and `ownership` do not agree.
@@ -66,9 +68,9 @@ class LogitBertrand(Game):
         shapes = {np.shape(self.quality)[-1:], np.shape(self.cost)[-1:], (len(self.owner),)}
         if len(shapes) > 1 or np.shape(self.ownership)[-2:] != (len(self.firms), len(self.owner)):
             raise ValueError(
-                f"LogitBertrand: owner names {len(self.owner)} products of {len(self.firms)} firms, but quality, cost "
-                f"and ownership have shapes {np.shape(self.quality)}, {np.shape(self.cost)} and "
-                f"{np.shape(self.ownership)}; give (products,), (products,) and (firms, products)."
+                f"LogitBertrand: owner names {len(self.owner)} products of {len(self.firms)} firms; give "
+                "quality and cost of shape (products,) and ownership of shape (firms, products), not "
+                f"{np.shape(self.quality)}, {np.shape(self.cost)} and {np.shape(self.ownership)}."
             )
 
     @property
@@ -80,9 +82,14 @@ class LogitBertrand(Game):
 
     def dims(self) -> dict[str, tuple[str, ...]]:
         product = ("product",)
-        return {"price": product, "share": product, "markup": product, "elasticity": ("product", "priced_product")}
+        return {
+            "price": product,
+            "share": product,
+            "markup": product,
+            "elasticity": ("product", "priced_product"),
+        }
 
-    def bounds(self):
+    def bounds(self) -> dict[str, tuple[ArrayLike, ArrayLike]]:
         alpha = self.price_coefficient
         # W0(exp(y)) < log(1 + exp(y)) bounds the markup (1 + W0) / alpha of a monopolist of all products.
         appeal = jax.nn.logsumexp(self.quality - alpha * self.cost) - 1.0
@@ -98,9 +105,10 @@ class LogitBertrand(Game):
         return jnp.sum(self.ownership * profit[None, :], axis=1)
 
     def outcomes(self, s: Profile) -> dict[str, Array]:
-        """Shares and markups by product; `elasticity[j, k]`, of the demand for j in the price of k; `profit`, each
-        firm's from the products it prices, whatever it counts; consumer surplus log(1 + sum_j exp u_j)/alpha,
-        welfare, both per consumer; and the Herfindahl index of the firms' inside sales (0 to 1)."""
+        """Shares and markups by product; `elasticity[j, k]`, of the demand for j in the price of k; `profit`,
+        each firm's from the products it prices, whatever it counts; consumer surplus log(1 + sum_j exp
+        u_j)/alpha, welfare, both per consumer; and the Herfindahl index of the firms' inside sales (0 to
+        1)."""
         price, alpha = s["price"], self.price_coefficient
         share = self.shares(price)
         profit = (price - self.cost) * share
@@ -118,8 +126,9 @@ class LogitBertrand(Game):
         }
 
     def merge(self, a: str, b: str) -> "LogitBertrand":
-        """The same market after `a` has bought `b`: `a` sets the prices of both and counts the sum of both rows of
-        `ownership`, to at most 1.
+        """The same market after `a` has bought `b`.
+
+        `a` sets the prices of both and counts the sum of both rows of `ownership`, to at most 1.
 
         Raises:
             ValueError: `a` or `b` is not a firm, or they are the same.
@@ -129,13 +138,20 @@ class LogitBertrand(Game):
         owner = tuple(a if name == b else name for name in self.owner)
         kept = tuple(dict.fromkeys(owner))
         rows = [both if name == a else self.ownership[self.firms.index(name)] for name in kept]
-        return LogitBertrand(self.quality, self.cost, self.price_coefficient, jnp.stack(rows), owner)
+        return LogitBertrand(
+            quality=self.quality,
+            cost=self.cost,
+            price_coefficient=self.price_coefficient,
+            ownership=jnp.stack(rows),
+            owner=owner,
+        )
 
     def internalize(self, a: str, b: str, weight: ArrayLike) -> "LogitBertrand":
-        """The same market where `a` and `b` each count the share `weight` of the profit on the other's products.
+        """The same market where `a` and `b` each count a share `weight` of the other's profit.
 
-        Each still sets its own prices. With `weight` 1 both maximize the sum of their profits: the first-order
-        conditions are those of the merged firm, so that `weight` makes a merger a continuous parameter.
+        Each still sets its own prices. With `weight` 1 both maximize the sum of their profits: the
+        first-order conditions are those of the merged firm, so that `weight` makes a merger a continuous
+        parameter.
 
         Raises:
             ValueError: `a` or `b` is not a firm, or they are the same.
@@ -157,10 +173,11 @@ class LogitBertrand(Game):
 
 
 class LogitMerger(Game):
-    """Two firms of a `LogitBertrand` market that internalize each other's profit with one weight, from 0 to 1.
+    """Two firms of a `LogitBertrand` market that internalize each other's profit.
 
-    The continuous path from competition (0) to the prices of a merger (1): `LogitBertrand.internalize` with the weight
-    as a parameter that can be swept. Payoffs are what firms maximize; `outcomes` has their own profits.
+    The continuous path from competition (0) to the prices of a merger (1): `LogitBertrand.internalize` with
+    the weight as a parameter that can be swept. Payoffs are what firms maximize; `outcomes` has their own
+    profits.
     """
 
     market: LogitBertrand = eqx.field(default_factory=LogitBertrand)
@@ -177,7 +194,7 @@ class LogitMerger(Game):
     def dims(self) -> dict[str, tuple[str, ...]]:
         return self.market.dims()
 
-    def bounds(self):
+    def bounds(self) -> dict[str, tuple[ArrayLike, ArrayLike]]:
         return self.market.bounds()
 
     def payoff(self, s: Profile) -> Float[Array, " firm"]:
@@ -190,9 +207,10 @@ class LogitMerger(Game):
 def logit_monopoly_price(
     quality: Float[Array, " product"], cost: Float[Array, " product"], price_coefficient: Float[Array, ""]
 ) -> Float[Array, " product"]:
-    """Prices of a monopolist of all products: p_j = c_j + (1 + W0(sum_k exp(delta_k - alpha c_k - 1))) / alpha.
+    """Prices of a monopolist of all products.
 
-    W0 is the principal branch of Lambert's function; all products have the same markup.
+    p_j = c_j + (1 + W0(sum_k exp(delta_k - alpha c_k - 1)))/alpha, where W0 is the principal branch of
+    Lambert's function; all products have the same markup.
 
     Args:
         quality: delta, mean utility at price 0, by product.
@@ -210,9 +228,10 @@ def logit_monopoly_price(
 def logit_markups(
     shares: Float[Array, " product"], price_coefficient: Float[Array, ""], owner: Sequence[str]
 ) -> Float[Array, " product"]:
-    """Equilibrium markups of full owners from the shares of an equilibrium: 1/(alpha (1 - sum of the owner's shares)).
+    """Markups of full owners from the market shares of an equilibrium.
 
-    The inversion by which costs are inferred from prices and shares (Berry, 1994, RAND Journal of Economics 25).
+    p_j - c_j = 1/(alpha (1 - sum of the owner's shares)): the inversion by which costs are inferred from
+    prices and shares (Berry, 1994, RAND Journal of Economics 25).
 
     Args:
         shares: s, by product, with sum below 1.

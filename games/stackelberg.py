@@ -1,12 +1,14 @@
 """Quantity leadership (von Stackelberg, 1934, Marktform und Gleichgewicht).
 
-One firm commits to a quantity q_0; n followers see it and play the Cournot equilibrium of the demand it leaves. The
-followers' game is `StackelbergFollowers`, with the leader's quantity as a parameter; the whole is played by a `Leader`
-that sets this parameter. With several followers see Sherali, Soyster and Murphy (1983, Operations Research 31).
+One firm commits to a quantity q_0; n followers see it and play the Cournot equilibrium of the demand it
+leaves. The followers' game is `StackelbergFollowers`, with the leader's quantity as a parameter; the whole is
+played by a `Leader` that sets this parameter. With several followers see Sherali, Soyster and Murphy (1983,
+Operations Research 31).
 """
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, ArrayLike, Float
+
 from nashgrid.solver import Game, Leader, Profile, parameter
 
 from ._measures import firm_names, herfindahl
@@ -15,7 +17,8 @@ from ._measures import firm_names, herfindahl
 class StackelbergFollowers(Game):
     """Cournot competition of the followers after the leader's quantity is known.
 
-    Profit of follower i: (a - b (q_0 + sum_j q_j) - c_i) q_i. The number of followers is the length of `cost`.
+    Profit of follower i: (a - b (q_0 + sum_j q_j) - c_i) q_i. The number of followers is the length of
+    `cost`.
     """
 
     intercept: Float[Array, ""] = parameter(13.0, "a > 0: price at which demand is zero, price units")
@@ -28,14 +31,15 @@ class StackelbergFollowers(Game):
     def firms(self) -> tuple[str, ...]:
         return firm_names(self.cost.shape[-1], "follower")
 
-    def bounds(self):
+    def bounds(self) -> dict[str, tuple[ArrayLike, ArrayLike]]:
         return {"quantity": (0.0, self.intercept / self.slope)}
 
     def payoff(self, s: Profile) -> Float[Array, " firm"]:
         return (self._price(s) - self.cost) * s["quantity"]
 
     def outcomes(self, s: Profile) -> dict[str, Array]:
-        """Price, the leader's profit, consumer surplus b Q^2/2, welfare and the Herfindahl index, leader included."""
+        """Price, the leader's profit, consumer surplus b Q^2/2, welfare and the Herfindahl index, leader
+        included."""
         price = self._price(s)
         leader_profit = (price - self.leader_cost) * self.leader_quantity
         every = jnp.concatenate([self.leader_quantity[None], s["quantity"]])
@@ -53,15 +57,17 @@ class StackelbergFollowers(Game):
 
 
 def stackelberg(followers: StackelbergFollowers) -> Leader:
-    """The sequential game: the leader chooses `leader_quantity` in [0, a/b] to maximize its profit, then the followers
-    play.
+    """The sequential game: the leader chooses `leader_quantity` to maximize its profit, then followers play.
+
+    It chooses from [0, a/b], at the a and b that `followers` has when this is called.
 
     >>> from nashgrid.solver import solve
-    >>> eq = solve(stackelberg(StackelbergFollowers(intercept=13.0, cost=(1.0,))), tol=1e-4)
+    >>> game = StackelbergFollowers(intercept=13.0, cost=(1.0,))
+    >>> eq = solve(stackelberg(game), tol=1e-4, certify=False)  # quicker, without a search for deviations
     >>> round(float(eq.strategy["leader_quantity"]), 3), round(float(eq.payoff[0]), 3)
     (6.0, 18.0)
     """
-    most = float(followers.intercept / followers.slope)
+    most = followers.intercept / followers.slope
     return Leader(followers, choose="leader_quantity", maximize="leader_profit", interval=(0.0, most))
 
 
@@ -74,10 +80,10 @@ def stackelberg_equilibrium(
 ) -> tuple[Float[Array, ""], Float[Array, ""]]:
     """Quantities of the leader and of each of n followers with the same cost.
 
-    While followers produce, the leader faces P = (a - b q_0 + n c)/(n + 1) and sets q_0 = (a + n c - (n + 1) c_0)/(2b);
-    each follower adds (a - c - b q_0)/(b (n + 1)). For n = 1 and equal costs these are (a - c)/(2b) and (a - c)/(4b).
-    If this q_0 would drive them out, the leader sets the larger of the quantity that just does, (a - c)/b, and the
-    monopoly quantity (a - c_0)/(2b).
+    While followers produce, the leader faces P = (a - b q_0 + n c)/(n + 1) and sets q_0 = (a + n c - (n + 1)
+    c_0)/(2b); each follower adds (a - c - b q_0)/(b (n + 1)). For n = 1 and equal costs these are (a -
+    c)/(2b) and (a - c)/(4b). If this q_0 would drive them out, the leader sets the larger of the quantity
+    that just does, (a - c)/b, and the monopoly quantity (a - c_0)/(2b).
 
     Args:
         intercept: a, price units.

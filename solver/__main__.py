@@ -1,10 +1,12 @@
 """The command line: sweeps from specification files, and what can be done with their stores."""
 
 import argparse
+import contextlib
 import os
 import sys
 import traceback
 from pathlib import Path
+from typing import Any
 
 import jax
 
@@ -67,18 +69,21 @@ def main(argv: list[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     try:
         arguments.run(arguments)
+        sys.stdout.flush()
     except (GameError, StoreError) as error:
         return _fail(error, 3 if isinstance(error, StoreError) else 2, arguments.debug)
     except KeyboardInterrupt:
         print("nashgrid: interrupted; with a store, the same command goes on where it stopped.", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # The reader of the output, `head` say, has gone; there is nobody to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except Exception as error:
         return _fail(error, 1, arguments.debug)
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
-    shape = {"formatter_class": argparse.RawDescriptionHelpFormatter}
+    shape: dict[str, Any] = {"formatter_class": argparse.RawDescriptionHelpFormatter}
     parser = argparse.ArgumentParser(
         prog="nashgrid", description="Equilibria of games over maps of parameters.", epilog=_EPILOG, **shape
     )
@@ -185,7 +190,9 @@ def configure(spec: Spec) -> None:
     jax.config.update("jax_compilation_cache_dir", str(cache))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     if "xla_force_host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
-        jax.config.update("jax_num_cpu_devices", os.cpu_count() or 1)
+        # Refused where a program that calls `main` has used JAX before: then its devices are taken.
+        with contextlib.suppress(RuntimeError):
+            jax.config.update("jax_num_cpu_devices", os.cpu_count() or 1)
 
 
 def _import_from_here() -> None:

@@ -91,7 +91,9 @@ def knobs(problem: Problem, names: Sequence[str], what: str) -> tuple[Knob, ...]
     return found
 
 
-def grid(problem: Problem, axes: Mapping[str, ArrayLike]) -> tuple[tuple[Knob, ...], tuple[np.ndarray, ...]]:
+def grid(
+    problem: Problem, axes: Mapping[str, ArrayLike | Sequence[float]]
+) -> tuple[tuple[Knob, ...], tuple[np.ndarray, ...]]:
     """The parameters and the values of `axes`, checked: one-dimensional, finite and strictly increasing."""
     if not isinstance(axes, Mapping) or not axes:
         raise GameError("axes: give at least one parameter and its values, e.g. {'cost': np.linspace(0, 1, 11)}.")

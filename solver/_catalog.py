@@ -4,6 +4,7 @@ import dataclasses
 import difflib
 import importlib
 import inspect
+import sys
 from collections.abc import Iterable
 from importlib.metadata import entry_points
 from types import ModuleType
@@ -17,9 +18,14 @@ GROUP = "nashgrid.games"
 
 
 def modules() -> list[ModuleType]:
-    """The modules that offer games, the package's own first."""
-    points = sorted(entry_points(group=GROUP), key=lambda point: (point.name != "nashgrid", point.name, point.value))
-    return [point.load() for point in {point.value: point for point in points}.values()]
+    """The modules that offer games, the package's own first; one that cannot be imported is named and left out."""
+    found = []
+    for point in sorted(entry_points(group=GROUP), key=lambda point: (point.name != "nashgrid", point.name)):
+        try:
+            found.append(point.load())
+        except Exception as error:
+            print(f"nashgrid: no games from {point.name} = {point.value} ({error})", file=sys.stderr)
+    return found
 
 
 def games(where: Iterable[ModuleType]) -> dict[str, type[Game]]:

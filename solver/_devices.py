@@ -53,21 +53,26 @@ class How:
             eq = self.solve(put(problem, self.sensitivity, theta))
             return {k: v for k, v in reported(eq).items() if jnp.issubdtype(v.dtype, jnp.floating)}, eq
 
+        def along(direction: tuple[Array, ...]) -> tuple[dict[str, Array], Equilibrium]:
+            _, slopes, eq = jax.jvp(real, (theta,), (direction,), has_aux=True)
+            return slopes, eq
+
         theta = take(problem, self.sensitivity)
-        every = {}
-        for i, knob in enumerate(self.sensitivity):
-            along = tuple(jnp.ones_like(x) if i == j else jnp.zeros_like(x) for j, x in enumerate(theta))
-            _, slope, eq = jax.jvp(real, (theta,), (along,), has_aux=True)
-            every |= {derivative(name, knob.name): value for name, value in slope.items()}
-        return reported(eq) | evidence(eq) | every
+        directions = tuple(jnp.asarray(row, theta[0].dtype) for row in np.eye(len(theta)))
+        # One solve for all directions: only the derivatives have them as an axis.
+        slopes, eq = jax.vmap(along, out_axes=(0, None))(directions)
+        every = reported(eq) | evidence(eq)
+        for name, rows in slopes.items():
+            every |= {derivative(name, knob.name): rows[i] for i, knob in enumerate(self.sensitivity)}
+        return every
 
 
-def devices() -> tuple[jax.Device, ...]:
+def devices() -> tuple[Any, ...]:
     """The devices of this process that a sweep runs on."""
     return tuple(jax.local_devices())
 
 
-def program(problem: Problem, how: How) -> Callable[[Any, Array | np.ndarray], Results]:
+def program(problem: Problem, how: How) -> Any:
     """The compiled function (arrays of the problem, points) -> results; the same object for the same arguments."""
     return _program(eqx.partition(problem, eqx.is_array)[1], how, devices())
 
@@ -84,7 +89,7 @@ def _single(static: Problem, how: How) -> Callable[[Any], Equilibrium]:
 
 
 @functools.lru_cache(maxsize=16)
-def _program(static: Problem, how: How, on: tuple[jax.Device, ...]) -> Callable[[Any, Any], Results]:
+def _program(static: Problem, how: How, on: tuple[Any, ...]) -> Any:
     def one(arrays: Any, values: Float[Array, " axis"]) -> Results:
         return how.point(eqx.combine(arrays, static), values)
 
@@ -141,7 +146,7 @@ class Lanes:
         padding = np.broadcast_to(points[-1], (self.width - len(points), points.shape[1]))
         return self.program(self.arrays, np.concatenate([points, padding]))
 
-    def _narrow(self, error: jax.errors.JaxRuntimeError, width: int) -> None:
+    def _narrow(self, error: Exception, width: int) -> None:
         """Halve the width that failed if memory ran out; raise `error` if it did not, or if nothing is left."""
         if "RESOURCE_EXHAUSTED" not in str(error) or width <= len(devices()):
             raise error

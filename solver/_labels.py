@@ -94,7 +94,7 @@ def schema(
     levels = _levels(one)
     coords: dict[str, tuple[np.ndarray, dict[str, Any]]] = {}
     for knob, points in zip(axes, values, strict=True):
-        coords[knob.name] = points, {"long_name": knob.doc or knob.name}
+        coords[knob.name] = points, {"long_name": knob.name.replace("_", " "), "description": knob.doc}
     sizes = {dim: len(firms) for dim, firms in levels}
     variables = []
     points = reported(one)

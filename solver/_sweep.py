@@ -14,7 +14,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import ArrayLike
 
-from ._axes import grid, knobs, leaves
+from ._axes import grid, knobs, leaves, put
 from ._best_response import BestResponse
 from ._check import check_options, prepare
 from ._devices import How, budget, default_width, devices, shapes
@@ -33,7 +33,7 @@ from ._store import Store, create
 
 def sweep(
     problem: Problem,
-    axes: Mapping[str, ArrayLike],
+    axes: Mapping[str, ArrayLike | Sequence[float]],
     *,
     method: Method | None = None,
     sensitivity: Sequence[str] = (),
@@ -150,7 +150,9 @@ def _names(sensitivity: Sequence[str]) -> tuple[str, ...]:
 def _provenance(problem: Problem, how: How, one: Any, version: str) -> dict[str, Any]:
     """Attributes that say how the numbers were made."""
     kind = type(problem)
-    fixed = {".".join(leaf.path): array_text(leaf.value) for leaf in leaves(problem)}
+    varied = {knob.path for knob in how.axes if not knob.index}
+    known = leaves(put(problem, how.axes, [np.nan] * len(how.axes)))  # The varied elements of an array show as nan.
+    fixed = {".".join(leaf.path): array_text(leaf.value) for leaf in known if leaf.path not in varied}
     return {
         "nashgrid_version": version,
         "jax_version": jax.__version__,

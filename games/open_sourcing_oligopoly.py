@@ -1,0 +1,228 @@
+"""Open sourcing when owner and outsiders compete in the second period.
+
+The full model behind `open_sourcing`: a formalization of its own in which the claims of the abstract of
+Habibi (2025, Open Sourcing GPTs, arXiv 2501.11581) can be examined. Timing: openness theta (see
+`commitment`), licensing, research, and a second period discounted by delta.
+
+Research. The owner (j = 0) holds the share m_0 = s of a unit mass of applications, each of n outsiders m_i =
+(1 - s)/n. Research x_j >= 0 costs gamma x_0^2/2 and gamma x_i^2/(2 psi), psi = psi0 + (1 - psi0) theta, and
+gives technology
+
+    T_0 = x_0 + beta theta (sum_i x_i^rho)^(1/rho)
+    T_i = x_i - (1 - theta) lambda e + beta_o theta x_0 + beta_s theta sum_{k != i} x_k.
+
+rho < 1 makes outsiders' ideas complements (technologically differentiated firms): n equal ideas are worth
+n^(1/rho) x.
+
+Second period. Differentiated oligopoly over a continuum of varieties (applications). Quality A_j = alpha +
+T_j, price of a variety of firm j p_j = A_j - (1 - d) q_j - d Q with Q = sum_k m_k q_k. A firm sets q_j for
+all its varieties and counts what they take from each other:
+
+    D_j = 2 (1 - d) + d m_j,   q_j = max(0, (A_j - d Q)/D_j),   pi_j = m_j [(1 - d) + d m_j] q_j^2,
+
+consumer surplus (1 - d)/2 sum_j m_j q_j^2 + d Q^2/2. Firms with A_j <= d Q are shut out; `second_period`
+finds them without iteration.
+
+Payoffs: U_0 = R + delta pi_0 - gamma x_0^2/2 - F theta - K theta^2/2 and U_i = m_i V1 e - R/n + delta pi_i
+- gamma x_i^2/(2 psi), with the licence revenue R = (1 - theta) V1 e (1 - s). At d = 0 payoffs are concave iff
+2 gamma > delta m_j psi_j. For a firm at the edge of being shut out, doing no research and doing enough to
+enter can both satisfy the first-order conditions: only a global deviation tells which is an equilibrium.
+
+What is derived and what is built in is as in `open_sourcing`. In addition: that opening raises research no
+longer follows from psi0 < 1 alone, as spillovers strengthen rivals; with psi0 = 1 the ratio of outside
+research can be below 1.
+"""
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, ArrayLike, Float
+
+from nashgrid.solver import Game, Profile, parameter
+
+from ._aggregate import aggregate_quantity
+from ._measures import firm_names, herfindahl
+
+# A stock of ideas that every outsider has, in quality units; see `combined_ideas`.
+_COMMON_IDEAS = 1e-6
+# Where no finite bound on research follows from the parameters, in multiples of the base quality.
+_MOST_RESEARCH = 10.0
+
+
+class OpenSourcing(Game):
+    """The research stage at a given openness, with a differentiated oligopoly in the second period.
+
+    Firms "owner", "outsider 1", ...; strategy "research". See the module for payoffs.
+
+    Research lies between 0 and twice the largest amount that could be a best response: the solution of
+    u_j = h_j (alpha + T_j(u)) with h_j = delta psi_j m_j/(gamma D_j), by which a firm's marginal benefit is
+    at most gamma/psi_j h_j (alpha + T_j). Where this has no positive solution, or more than 5 alpha, the
+    bound is 10 alpha.
+
+    >>> from nashgrid.solver import solve
+    >>> game = OpenSourcing(owner_share=0.4, competition=0.0, openness=0.5)
+    >>> [round(float(x), 5) for x in solve(game, tol=1e-4).strategy["research"][:2]]
+    [0.23356, 0.02667]
+    """
+
+    owner_share: Float[Array, ""] = parameter(0.4, "s in (0, 1): share of applications that the owner holds")
+    edge: Float[Array, ""] = parameter(0.03, "e >= 0: performance edge over the best alternative, quality units")
+    openness: Float[Array, ""] = parameter(0.0, "theta in [0, 1]: 0 closed, 1 open")
+    licence_value: Float[Array, ""] = parameter(
+        1.0, "V1 >= 0: first-period value of a unit of quality, per application"
+    )
+    spill_back: Float[Array, ""] = parameter(0.6, "beta >= 0: use the owner makes of outside research on an open model")
+    spill_out: Float[Array, ""] = parameter(0.2, "beta_o >= 0: use an outsider makes of the owner's research")
+    spill_side: Float[Array, ""] = parameter(0.2, "beta_s >= 0: use an outsider makes of another's research")
+    closed_access: Float[Array, ""] = parameter(0.5, "psi0 in (0, 1]: cheapness of outside research on a closed model")
+    idea_substitution: Float[Array, ""] = parameter(1.0, "rho <= 1, not 0: 1 perfect substitutes, less complements")
+    research_cost: Float[Array, ""] = parameter(1.0, "gamma > 0: slope of the marginal cost of research")
+    discount: Float[Array, ""] = parameter(0.9, "delta in [0, 1]: discount factor of the second period")
+    competition: Float[Array, ""] = parameter(0.3, "d in [0, 1): substitutability in the second period")
+    edge_persistence: Float[Array, ""] = parameter(
+        1.0, "lambda in [0, 1]: what is left of the edge in the second period"
+    )
+    base_quality: Float[Array, ""] = parameter(1.0, "alpha > 0: quality without research")
+    opening_cost: Float[Array, ""] = parameter(0.02, "F >= 0: cost of opening, proportional to openness")
+    openness_curvature: Float[Array, ""] = parameter(0.0, "K >= 0: slope of the marginal cost of openness")
+    outsiders: int = eqx.field(static=True, default=8)
+
+    @property
+    def firms(self) -> tuple[str, ...]:
+        return ("owner", *firm_names(self.outsiders, "outsider"))
+
+    def shares(self) -> Float[Array, " firm"]:
+        """m: s for the owner, (1 - s)/n for each outsider."""
+        outside = (1.0 - self.owner_share) / self.outsiders
+        return jnp.concatenate([self.owner_share[None], jnp.broadcast_to(outside, (self.outsiders,))])
+
+    def bounds(self) -> dict[str, tuple[ArrayLike, ArrayLike]]:
+        access, shares = self._access(), self.shares()[:2]
+        slope = self.discount * access[:2] * shares / (self.research_cost * _divisor(shares, self.competition))
+        own = slope / jnp.where(slope < 1.0, 1.0 - slope, 1.0)
+        most = _mutual_research(self, own)
+        most = jnp.where(jnp.all(slope < 1.0) & jnp.all(most >= 0.0), 2.0 * most, jnp.inf)
+        most = jnp.minimum(most, _MOST_RESEARCH * self.base_quality)
+        return {"research": (0.0, jnp.concatenate([most[:1], jnp.broadcast_to(most[1], (self.outsiders,))]))}
+
+    def quality(self, research: Float[Array, " firm"]) -> Float[Array, " firm"]:
+        """A_j = alpha + T_j, quality units."""
+        others, theta = research[1:], self.openness
+        owner = research[0] + self.spill_back * theta * combined_ideas(others, self.idea_substitution)
+        lost = (1.0 - theta) * self.edge_persistence * self.edge
+        sideways = self.spill_side * theta * (jnp.sum(others) - others)
+        outside = others - lost + self.spill_out * theta * research[0] + sideways
+        return self.base_quality + jnp.concatenate([owner[None], outside])
+
+    def payoff(self, s: Profile) -> Float[Array, " firm"]:
+        x, m, d, theta = s["research"], self.shares(), self.competition, self.openness
+        q = second_period(m, self.quality(x), d)
+        second = self.discount * m * (1.0 - d + d * m) * jnp.square(q)
+        research = self.research_cost * jnp.square(x) / (2.0 * self._access())
+        opening = self.opening_cost * theta + self.openness_curvature * jnp.square(theta) / 2.0
+        revenue = self._revenue()
+        first = m[1:] * self.licence_value * self.edge - revenue / self.outsiders
+        return second - research + jnp.concatenate([(revenue - opening)[None], first])
+
+    def outcomes(self, s: Profile) -> dict[str, Array]:
+        """Second-period qualities, quantities and prices per variety, consumer surplus (undiscounted) and the
+        Herfindahl index of m_j q_j (0 to 1); total outside research; licence revenue; how many outsiders are
+        shut out; and welfare, the sum of payoffs and of discounted consumer surplus (licences are a
+        transfer)."""
+        x, m, d = s["research"], self.shares(), self.competition
+        quality = self.quality(x)
+        q = second_period(m, quality, d)
+        total = jnp.sum(m * q)
+        surplus = (1.0 - d) / 2.0 * jnp.sum(m * jnp.square(q)) + d * jnp.square(total) / 2.0
+        return {
+            "technology": quality - self.base_quality,
+            "quantity": q,
+            "price": quality - (1.0 - d) * q - d * total,
+            "consumer_surplus": surplus,
+            "welfare": jnp.sum(self.payoff(s)) + self.discount * surplus,
+            "outside_research": jnp.sum(x[1:]),
+            "licensing_revenue": self._revenue(),
+            "shut_out": jnp.sum(q[1:] <= 0.0).astype(q.dtype),
+            "hhi": herfindahl(m * q),
+        }
+
+    def _access(self) -> Float[Array, " firm"]:
+        """psi by firm: 1 for the owner."""
+        outside = self.closed_access + (1.0 - self.closed_access) * self.openness
+        return jnp.concatenate([jnp.ones_like(outside)[None], jnp.broadcast_to(outside, (self.outsiders,))])
+
+    def _revenue(self) -> Float[Array, ""]:
+        return (1.0 - self.openness) * self.licence_value * self.edge * (1.0 - self.owner_share)
+
+
+def second_period(
+    shares: Float[Array, " firm"], quality: Float[Array, " firm"], competition: Float[Array, ""]
+) -> Float[Array, " firm"]:
+    """Equilibrium quantities per variety of the second-period oligopoly, corners included.
+
+    q_j = max(0, (A_j - d Q)/D_j); with the active firms Q = S1/(1 + d S0), S0 = sum m_k/D_k, S1 = sum m_k
+    A_k/D_k. Firms are shut out in the order of their quality.
+
+    Args:
+        shares: m > 0, share of applications by firm.
+        quality: A by firm, quality units.
+        competition: d in [0, 1].
+
+    >>> q = second_period(jnp.asarray([0.5, 0.3, 0.2]), jnp.asarray([1.6, 1.0, 0.3]), jnp.asarray(0.9))
+    >>> [round(float(each), 4) for each in q]
+    [1.3199, 0.5487, 0.0]
+    """
+    divisor = _divisor(shares, competition)
+    total = aggregate_quantity(quality, shares, divisor, competition)
+    return jnp.maximum(quality - competition * total, 0.0) / divisor
+
+
+def combined_ideas(research: Float[Array, " firm"], substitution: Float[Array, ""]) -> Float[Array, ""]:
+    """The CES aggregate (sum_i x_i^rho)^(1/rho) of outside research, with finite derivatives at 0.
+
+    Evaluated as C(x + c) - C(c), with the same tiny c = 1e-6 added to all: without it the first unit of an
+    idea is infinitely valuable. As C is homogeneous this is exact at rho = 1, and for every rho where all x_i
+    are equal, thus at symmetric equilibria.
+
+    Args:
+        research: x >= 0 by outsider, quality units.
+        substitution: rho <= 1 and not 0. As n^(1/rho) multiplies equal ideas, values below 1/2 are extreme.
+
+    >>> round(float(combined_ideas(jnp.asarray([0.1, 0.1]), jnp.asarray(0.5))), 6)
+    0.4
+    """
+    rho, n = substitution, research.shape[0]
+    total = jnp.power(jnp.sum(jnp.power(research + _COMMON_IDEAS, rho)), 1.0 / rho)
+    return total - jnp.power(n, 1.0 / rho) * _COMMON_IDEAS
+
+
+def research_without_competition(game: OpenSourcing) -> Float[Array, " firm"]:
+    """Equilibrium research at d = 0, whatever `competition` is, where outsiders' quality is positive.
+
+    Solves x_0 (2 gamma - delta s) - delta s beta theta n^(1/rho) x = delta s alpha and
+    x [2 gamma/psi - delta m (1 + beta_s theta (n - 1))] - delta m beta_o theta x_0
+    = delta m (alpha - (1 - theta) lambda e). Needs 2 gamma > delta m_j psi_j.
+    """
+    shares = game.shares()[:2]
+    benefit = game.discount * game._access()[:2] * shares / (2.0 * game.research_cost)
+    lost = (1.0 - game.openness) * game.edge_persistence * game.edge
+    x = _mutual_research(game, benefit / (1.0 - benefit), lost)
+    return jnp.concatenate([x[:1], jnp.broadcast_to(x[1], (game.outsiders,))])
+
+
+def _mutual_research(
+    game: OpenSourcing, own: Float[Array, "2"], lost: Float[Array, ""] | float = 0.0
+) -> Float[Array, "2"]:
+    # x_0 and the common x of outsiders solve x_j = own_j (A_j - x_j); `lost` reduces outsiders' A_j.
+    theta, n = game.openness, game.outsiders
+    back = own[0] * game.spill_back * theta * jnp.power(n, 1.0 / game.idea_substitution)
+    out = own[1] * game.spill_out * theta
+    side = 1.0 - own[1] * game.spill_side * theta * (n - 1)
+    from_base = own * jnp.stack([game.base_quality, game.base_quality - lost])
+    determinant = side - back * out
+    owner = (side * from_base[0] + back * from_base[1]) / determinant
+    outside = (out * from_base[0] + from_base[1]) / determinant
+    return jnp.stack([owner, outside])
+
+
+def _divisor(shares: Float[Array, " firm"], competition: Float[Array, ""]) -> Float[Array, " firm"]:
+    return 2.0 * (1.0 - competition) + competition * shares

@@ -1,0 +1,334 @@
+"""Stores: the same bytes however often a sweep is stopped, and a clear refusal of whatever cannot be used."""
+
+import errno
+import filecmp
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import xarray as xr
+import zarr
+from jaxtyping import Array, Float
+
+from nashgrid.solver import Game, GameError, Newton, Status, StoreError, parameter
+from nashgrid.solver import _run as run_module
+from nashgrid.solver import _store as store_module
+from nashgrid.solver._store import Store
+from nashgrid.solver._sweep import sweep
+
+FILE = """
+import jax
+jax.config.update("jax_enable_x64", True)
+import os, signal, sys
+import numpy as np
+from nashgrid.solver import Game, Newton, parameter
+from nashgrid.solver import _store
+from nashgrid.solver._sweep import sweep
+
+
+class Duopoly(Game):
+    cost: object = parameter((1.0, 2.0))
+    intercept: object = parameter(10.0)
+    firms = ("A", "B")
+
+    def bounds(self):
+        return {"q": (0.0, 20.0)}
+
+    def payoff(self, s):
+        return (self.intercept - s["q"].sum() - self.cost) * s["q"]
+
+
+path, blocks, where = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+write, mark, done = _store.Store.write, _store._set, []
+
+
+def dying_in_the_data(self, k, results):
+    if where == "data" and len(done) == blocks:
+        region = self.grid.region(k)
+        self.group["steps"][region] = results["steps"].reshape([s.stop - s.start for s in region])
+        os.kill(os.getpid(), signal.SIGKILL)
+    write(self, k, results)
+
+
+def dying_before_the_ledger(folder, k):
+    if where == "ledger" and len(done) == blocks:
+        os.kill(os.getpid(), signal.SIGKILL)
+    mark(folder, k)
+    done.append(k)
+
+
+_store.Store.write, _store._set = dying_in_the_data, dying_before_the_ledger
+axes = {"cost[0]": np.linspace(0, 12, 9), "intercept": np.linspace(8, 14, 7)}
+sweep(Duopoly(), axes, store=path, chunk=10, method=Newton(), certify=False)
+"""
+
+
+class Duopoly(Game):
+    """Linear Cournot duopoly."""
+
+    cost: Float[Array, " firm"] = parameter((1.0, 2.0), "marginal cost, price units")
+    intercept: Float[Array, ""] = parameter(10.0, "price at which demand is zero")
+    firms = ("A", "B")
+
+    def bounds(self):
+        return {"q": (0.0, 20.0)}
+
+    def payoff(self, s):
+        return (self.intercept - s["q"].sum() - self.cost) * s["q"]
+
+    def outcomes(self, s):
+        return {"price": self.intercept - s["q"].sum()}
+
+
+AXES = {"cost[0]": np.linspace(0.0, 12.0, 9), "intercept": np.linspace(8.0, 14.0, 7)}
+QUICK: dict[str, Any] = {"method": Newton(), "certify": False, "chunk": 10}
+
+
+def same_files(one: Path, other: Path) -> bool:
+    names = [sorted(str(p.relative_to(root)) for p in root.rglob("*") if p.is_file()) for root in (one, other)]
+    return names[0] == names[1] and all(filecmp.cmp(one / n, other / n, shallow=False) for n in names[0])
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    """A finished store; not to be changed."""
+    path = tmp_path_factory.mktemp("kept") / "map.zarr"
+    sweep(Duopoly(), AXES, store=path, **QUICK)
+    return path
+
+
+def stopping_after(monkeypatch, blocks, error):
+    """Make the write of a block fail after so many."""
+    write, done = Store.write, []
+
+    def failing(self, k, results):
+        if len(done) == blocks:
+            raise error
+        done.append(k)
+        write(self, k, results)
+
+    monkeypatch.setattr(Store, "write", failing)
+
+
+def test_xarray_opens_a_store_as_the_result_in_memory(kept):
+    memory = sweep(Duopoly(), AXES, **QUICK)
+    for opened in (xr.open_zarr(kept, chunks=None), xr.open_dataset(kept, engine="zarr")):
+        xr.testing.assert_identical(opened.load(), memory)
+    assert memory.firm.values.tolist() == ["A", "B"]
+    lazy = sweep(Duopoly(), AXES, store=kept, **QUICK)
+    assert not lazy.q._in_memory
+    assert float(lazy.q.sel(firm="A")[0, 0]) == float(memory.q[0, 0, 0])
+
+
+def test_a_finished_store_is_not_computed_again(kept, monkeypatch):
+    monkeypatch.setattr(run_module.TwoPasses, "start", lambda self, points: pytest.fail("computed again"))
+    sweep(Duopoly(), AXES, store=kept, **QUICK)
+
+
+def run_script(folder, name, blocks, where):
+    script = folder / "script.py"
+    script.write_text(FILE)
+    command = [sys.executable, script, folder / name, str(blocks), where]
+    return subprocess.run(command, env=os.environ | {"JAX_PLATFORMS": "cpu"}, timeout=300).returncode
+
+
+def test_a_sweep_that_is_killed_twice_goes_on_to_the_same_bytes(tmp_path):
+    assert run_script(tmp_path, "stopped.zarr", 3, "data") == -signal.SIGKILL
+    assert Store(tmp_path / "stopped.zarr").done().sum() == 3
+    assert run_script(tmp_path, "stopped.zarr", 2, "ledger") == -signal.SIGKILL
+    assert Store(tmp_path / "stopped.zarr").done().sum() == 5
+    assert run_script(tmp_path, "stopped.zarr", -1, "never") == 0
+    assert run_script(tmp_path, "whole.zarr", -1, "never") == 0
+    assert same_files(tmp_path / "stopped.zarr", tmp_path / "whole.zarr")
+
+
+def test_an_unfinished_store_reads_as_not_computed(tmp_path, monkeypatch, kept):
+    stopping_after(monkeypatch, 4, KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        sweep(Duopoly(), AXES, store=tmp_path / "map.zarr", **QUICK)
+    part, whole = xr.open_zarr(tmp_path / "map.zarr", chunks=None).load(), xr.open_zarr(kept, chunks=None).load()
+    missing = part.status.values == Status.not_computed
+    assert missing.sum() == 63 - 4 * 7
+    assert part.status.dtype == np.int8 and part.steps.dtype == np.int32
+    assert np.isnan(part.q.values[missing]).all() and np.isnan(part.price.values[missing]).all()
+    np.testing.assert_array_equal(part.q.values[~missing], whole.q.values[~missing])
+
+
+def test_automatic_blocks_go_on_with_the_blocks_of_the_store(tmp_path, monkeypatch, kept):
+    stopping_after(monkeypatch, 4, KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        sweep(Duopoly(), AXES, store=tmp_path / "map.zarr", **QUICK)
+    monkeypatch.undo()
+    sweep(Duopoly(), AXES, store=tmp_path / "map.zarr", method=Newton(), certify=False)
+    assert same_files(tmp_path / "map.zarr", kept)
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), PermissionError("read-only")])
+def test_a_disk_that_cannot_be_written(tmp_path, monkeypatch, error, kept):
+    marks = []
+
+    def full(folder, k):
+        if len(marks) == 2:
+            raise error
+        marks.append(k)
+        mark(folder, k)
+
+    mark = store_module._set
+    monkeypatch.setattr(store_module, "_set", full)
+    with pytest.raises(StoreError, match="Nothing that was finished is lost") as raised:
+        sweep(Duopoly(), AXES, store=tmp_path / "map.zarr", **QUICK)
+    assert str(error) in str(raised.value)
+    monkeypatch.undo()
+    assert Store(tmp_path / "map.zarr").done().sum() == 2
+    sweep(Duopoly(), AXES, store=tmp_path / "map.zarr", **QUICK)
+    assert same_files(tmp_path / "map.zarr", kept)
+
+
+def test_shards_fill_one_store(tmp_path, kept):
+    path = tmp_path / "map.zarr"
+    for i in (2, 0, 1):
+        data = sweep(Duopoly(), AXES, store=path, shard=(i, 3), **QUICK)
+    assert (data.status != Status.not_computed).all()
+    assert same_files(path, kept)
+
+
+def test_a_shard_writes_its_blocks_only(tmp_path):
+    sweep(Duopoly(), AXES, store=tmp_path / "map.zarr", shard=(1, 3), **QUICK)
+    assert np.flatnonzero(Store(tmp_path / "map.zarr").done()).tolist() == [1, 4, 7]
+
+
+class Edited(Duopoly):
+    def payoff(self, s):
+        return (self.intercept - 1.1 * s["q"].sum() - self.cost) * s["q"]
+
+
+# The class under its old name, as after an edit of its file.
+Edited.__qualname__ = "Duopoly"
+SAME: dict[str, Any] = {"problem": Duopoly(), "axes": AXES, **QUICK}
+
+
+@pytest.mark.parametrize(
+    "change, says",
+    [
+        (
+            {"problem": Duopoly(cost=(1.0, 3.0))},
+            r"parameter 'cost': float64 .* 3.0\] here, float64 .* 2.0\] in the store",
+        ),
+        ({"problem": Edited()}, "what payoff computes: #.* here, #.* in the store"),
+        ({"axes": AXES | {"intercept": np.linspace(8.0, 15.0, 7)}}, r"axis 'intercept': .*15.0\] here.*14.0\] in"),
+        ({"axes": dict(reversed(AXES.items()))}, "order of axes: intercept, cost"),
+        ({"sensitivity": ("intercept",)}, "sensitivity: intercept here, none in the store"),
+        ({"tol": 1e-8}, "tol: 1e-08 here, 1e-10 in the store"),
+        ({"max_steps": 99}, "max_steps: 99 here, 256 in the store"),
+        ({"certify": True}, "certify: GlobalSearch"),
+        ({"method": Newton(escapes=1)}, "method: Newton"),
+        ({"chunk": 20}, r"block: \(2, 7\) here, \(1, 7\) in the store"),
+    ],
+)
+def test_another_sweep_is_refused_and_what_differs_is_named(kept, change, says):
+    with pytest.raises(StoreError, match=says) as raised:
+        sweep(**(SAME | change), store=kept)
+    # Nothing else is said to differ, except what follows from it.
+    assert len(str(raised.value).splitlines()) <= 3
+
+
+def test_the_old_value_of_a_varied_parameter_does_not_matter(kept):
+    sweep(Duopoly(cost=(7.0, 2.0), intercept=3.0), AXES, store=kept, **QUICK)
+
+
+class Constants(Duopoly):
+    """A payoff that uses an array which is not a field."""
+
+    def payoff(self, s):
+        return (self.intercept - s["q"].sum() - self.cost - jnp.asarray(EXTRA)) * s["q"]
+
+
+EXTRA = np.array([0.1, 0.2])
+
+
+def test_a_constant_of_the_payoff_is_part_of_the_sweep(tmp_path, monkeypatch):
+    sweep(Constants(), {"intercept": [9.0]}, store=tmp_path / "map.zarr", **QUICK)
+    monkeypatch.setitem(globals(), "EXTRA", np.array([0.1, 0.3]))
+    with pytest.raises(StoreError, match="what payoff computes"):
+        sweep(Constants(), {"intercept": [9.0]}, store=tmp_path / "map.zarr", **QUICK)
+
+
+@pytest.mark.parametrize("kind", ["empty", "file", "zarr", "text"])
+def test_what_is_no_store_is_refused_and_left_alone(tmp_path, kind):
+    path = tmp_path / "map.zarr"
+    if kind == "file":
+        path.write_text("hello")
+    else:
+        path.mkdir()
+    if kind == "zarr":
+        zarr.create_group(str(path), zarr_format=3, overwrite=True)
+    if kind == "text":
+        (path / "zarr.json").write_text("{")
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(StoreError, match=r"map\.zarr is not a nashgrid store"):
+        sweep(Duopoly(), AXES, store=path, **QUICK)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("damage", [b"", b"\x07", b"many bytes"])
+def test_a_damaged_ledger_is_refused_with_the_way_out(tmp_path, damage, kept):
+    path = tmp_path / "map.zarr"
+    sweep(Duopoly(), AXES, store=path, **QUICK)
+    (path / "ledger" / "done" / "c" / "3").write_bytes(damage)
+    with pytest.raises(StoreError, match=r"ledger of finished blocks cannot be read.*Delete"):
+        sweep(Duopoly(), AXES, store=path, **QUICK)
+    for file in (path / "ledger" / "done" / "c").iterdir():
+        file.unlink()
+    sweep(Duopoly(), AXES, store=path, **QUICK)
+    assert same_files(path, kept)
+
+
+def test_a_store_made_at_the_same_time_is_shared(tmp_path, monkeypatch, kept):
+    path, create = tmp_path / "map.zarr", store_module._layout
+
+    def late(made, schema, grid, here):
+        create(made, schema, grid, here)
+        if not path.exists():
+            create(path, schema, grid, here)
+
+    monkeypatch.setattr(store_module, "_layout", late)
+    sweep(Duopoly(), AXES, store=path, **QUICK)
+    assert same_files(path, kept)
+    assert [p.name for p in tmp_path.iterdir()] == ["map.zarr"]
+
+
+def test_a_store_that_cannot_be_made(tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(StoreError, match="cannot be made"):
+        sweep(Duopoly(), AXES, store=tmp_path / "file" / "map.zarr", **QUICK)
+
+
+def test_a_later_format_is_refused(tmp_path):
+    path = tmp_path / "map.zarr"
+    sweep(Duopoly(), {"intercept": [9.0]}, store=path, **QUICK)
+    ledger = path / "ledger" / "zarr.json"
+    content = json.loads(ledger.read_text())
+    about = json.loads(content["attributes"]["nashgrid"])
+    content["attributes"]["nashgrid"] = json.dumps(about | {"format": 99})
+    ledger.write_text(json.dumps(content))
+    with pytest.raises(StoreError, match="format 99"):
+        Store(path)
+
+
+def test_one_block_is_one_chunk(kept):
+    group = zarr.open_group(str(kept), mode="r")
+    assert group["q"].chunks == (1, 7, 2) and group["status"].chunks == (1, 7)  # type: ignore[union-attr]
+    assert len(list((kept / "status" / "c").rglob("*"))) == 9 + 9
+
+
+def test_a_mistake_in_the_axes_makes_no_store(tmp_path):
+    with pytest.raises(GameError):
+        sweep(Duopoly(), {"nothing": [1.0]}, store=tmp_path / "map.zarr")
+    assert not (tmp_path / "map.zarr").exists()
