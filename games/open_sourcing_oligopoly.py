@@ -28,6 +28,9 @@ Payoffs: U_0 = R + delta pi_0 - gamma x_0^2/2 - F theta - K theta^2/2 and U_i = 
 2 gamma > delta m_j psi_j. For a firm at the edge of being shut out, doing no research and doing enough to
 enter can both satisfy the first-order conditions: only a global deviation tells which is an equilibrium.
 
+Under strong competition the owner may do just the research that shuts outsiders out, like a limit price: its
+payoff has a kink there, so that this equilibrium satisfies no first-order condition.
+
 What is derived and what is built in is as in `open_sourcing`. In addition: that opening raises research no
 longer follows from psi0 < 1 alone, as spillovers strengthen rivals; with psi0 = 1 the ratio of outside
 research can be below 1.

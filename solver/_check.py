@@ -2,6 +2,7 @@
 
 import functools
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import equinox as eqx
@@ -109,7 +110,7 @@ def _check_game(game: Game) -> None:
     if len(set(firms)) < len(firms):
         raise GameError(f"{what}.firms has a name twice: {firms}.")
     bounds = game.bounds()
-    if not isinstance(bounds, dict) or not bounds or not all(_is_pair(pair) for pair in bounds.values()):
+    if not isinstance(bounds, Mapping) or not bounds or not all(_is_pair(pair) for pair in bounds.values()):
         raise GameError(f"{what}.bounds() must return a dict: name of a strategy -> (lower, upper).")
     layout, dtype = layout_of(game), dtype_of(game)
     z, _ = bounds_of(game, layout, dtype)

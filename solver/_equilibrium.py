@@ -79,7 +79,7 @@ def start_of(
     lower, upper = bounds_of(game, layout, dtype)
     middle = jnp.where(jnp.isfinite(lower), lower + 1.0, jnp.where(jnp.isfinite(upper), upper - 1.0, 0.0))
     middle = jnp.where(jnp.isfinite(upper - lower), lower + 0.5 * (upper - lower), middle)
-    given = layout.unflatten(middle) | game.start() | (start or {})
+    given = {**layout.unflatten(middle), **game.start(), **(start or {})}
     return jnp.clip(layout.stack(given, dtype), lower, upper)
 
 

@@ -6,6 +6,8 @@ the game is shaped like the game, and a batch of games is the same game with a l
 """
 
 import abc
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
 from jaxtyping import Array, ArrayLike, Float
@@ -17,7 +19,13 @@ Profile = dict[str, Array]
 class Problem(eqx.Module):
     """Anything `solve` and `sweep` accept: a `Game` (simultaneous play) or a `Leader` (sequential play)."""
 
-    firms: eqx.AbstractVar[tuple[str, ...]]
+    if TYPE_CHECKING:
+        # To a type checker an abstract variable is an argument of every constructor, and a parameter takes only arrays.
+        firms: Any = eqx.field(init=False)
+
+        def __init__(self, *args: Any, **kwargs: Any) -> None: ...
+    else:
+        firms: eqx.AbstractVar[tuple[str, ...]]
 
     @abc.abstractmethod
     def concept(self) -> str:
@@ -44,7 +52,7 @@ class Game(Problem):
     """
 
     @abc.abstractmethod
-    def bounds(self) -> dict[str, tuple[ArrayLike, ArrayLike]]:
+    def bounds(self) -> Mapping[str, tuple[ArrayLike, ArrayLike]]:
         """Name of each strategy -> (lower, upper): scalars or arrays over firms; may be infinite and may depend on
         the parameters. Equal bounds hold a strategy fixed."""
 
@@ -57,18 +65,18 @@ class Game(Problem):
         del s
         return {}
 
-    def start(self) -> dict[str, ArrayLike]:
+    def start(self) -> Mapping[str, ArrayLike]:
         """Where to start, for the strategies named; the others start inside their bounds (see `solve`)."""
         return {}
 
-    def owners(self) -> dict[str, tuple[int, ...]]:
+    def owners(self) -> Mapping[str, tuple[int, ...]]:
         """For strategies that are not one per firm: name -> the index of the firm that chooses each leading item.
 
         A strategy that is not named here has the firms as its leading axis.
         """
         return {}
 
-    def dims(self) -> dict[str, tuple[str, ...]]:
+    def dims(self) -> Mapping[str, tuple[str, ...]]:
         """Names of the axes of strategies and outcomes in labelled results, where they are not just ("firm",)."""
         return {}
 

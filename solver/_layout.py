@@ -7,6 +7,8 @@ the static dictionary between the two.
 import dataclasses
 import functools
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +16,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from ._errors import GameError
-from ._game import Game, Profile
+from ._game import Game, Problem, Profile
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,7 +55,7 @@ class Layout:
         parts = jnp.split(z, ends[:-1])
         return {name: part.reshape(shape) for name, part, shape in zip(self.names, parts, self.shapes, strict=True)}
 
-    def stack(self, values: dict, dtype: jnp.dtype) -> Float[Array, " strategy"]:
+    def stack(self, values: Mapping[str, Any], dtype: jnp.dtype) -> Float[Array, " strategy"]:
         """The stacked vector of scalars or arrays by name, broadcast to the shapes of the strategies."""
         parts = []
         for name, shape in zip(self.names, self.shapes, strict=True):
@@ -106,7 +108,7 @@ def bounds_of(game: Game, layout: Layout, dtype: jnp.dtype) -> tuple[Float[Array
     )
 
 
-def dtype_of(game: Game) -> jnp.dtype:
+def dtype_of(game: Problem) -> jnp.dtype:
     """The floating dtype of a game's parameters; JAX's default one if it has none."""
     for leaf in jax.tree.leaves(game):
         if isinstance(leaf, jax.Array | np.ndarray) and jnp.issubdtype(leaf.dtype, jnp.floating):

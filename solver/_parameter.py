@@ -8,7 +8,6 @@ import dataclasses
 from typing import Any
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
@@ -19,10 +18,9 @@ def as_parameter(value: ArrayLike | tuple[float, ...] | list[float]) -> Float[Ar
     >>> as_parameter((1, 2)).shape
     (2,)
     """
-    if isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jnp.inexact):
-        return value
     array = jnp.asarray(value)
-    return array if jnp.issubdtype(array.dtype, jnp.inexact) else array.astype(jnp.result_type(float))
+    # With a dtype given the result is not weakly typed: one program serves numbers and arrays.
+    return jnp.asarray(array, array.dtype if jnp.issubdtype(array.dtype, jnp.inexact) else jnp.result_type(float))
 
 
 def parameter(default: Any = dataclasses.MISSING, doc: str = "") -> Any:

@@ -1,7 +1,8 @@
 """One firm's best response to the others' strategies, found by projected Newton ascent on its own payoff.
 
-Where the payoff is concave a step is Newton's; elsewhere the curvatures are taken by modulus, which still ascends
-(the saddle-free step of Dauphin et al., 2014). The best of several step lengths is taken, so no step lowers the payoff.
+Where the payoff is concave a step is Newton's; elsewhere the Hessian is shifted until the step ascends (the modified
+Newton method; Nocedal & Wright 2006, section 3.4). The best of several step lengths is taken, so no step lowers the
+payoff.
 """
 
 from typing import NamedTuple
@@ -13,6 +14,7 @@ from jaxtyping import Array, Float, Int
 
 from ._conditions import Conditions
 from ._layout import strategy_scale
+from ._linear import largest_eigenvalue, solve
 
 _LENGTHS = (1.0, 0.5, 0.25, 0.0625, 0.004)
 _TRUSTED = 1e-3
@@ -109,8 +111,10 @@ def _ascent(own, gradient, hessian, lower, upper, real):
         return target - own, jnp.all((hessian[0] < 0) | ~((ahead > lower) & (ahead < upper)))
     free = (ahead > lower) & (ahead < upper) & real
     masked = jnp.where(free[:, None] & free[None, :], hessian, jnp.where(eye, -1.0, 0.0))
-    values, vectors = jnp.linalg.eigh(jnp.where(jnp.isfinite(masked), masked, 0.0))
-    size = jnp.maximum(jnp.abs(values), 1e-12 * jnp.max(jnp.abs(values)))
-    along = jnp.sum(vectors * jnp.where(free, gradient, 0.0)[:, None], axis=0) / size
-    newton = jnp.sum(vectors * along[None, :], axis=1)
-    return jnp.where(free, newton, target - own), jnp.all(values < 0)
+    masked = jnp.where(jnp.isfinite(masked), masked, 0.0)
+    size = jnp.max(jnp.sum(jnp.abs(masked), axis=1))
+    top = largest_eigenvalue(masked)
+    # Where the payoff is not concave, curvatures are shifted below zero, by enough that the step still ascends.
+    shift = jnp.where(top < -1e-6 * size, 0.0, 2.0 * jnp.maximum(top, 0.0) + 1e-3 * size)
+    newton = solve(masked - shift * jnp.where(eye, 1.0, 0.0).astype(own.dtype), jnp.where(free, -gradient, 0.0))
+    return jnp.where(free, newton, target - own), top < 0

@@ -41,7 +41,7 @@ def _profile(game: Game, part: float) -> dict[str, jax.Array]:
     profile = {}
     for name, bounds in game.bounds().items():
         low, high = (jnp.asarray(bound, dtype) for bound in bounds)
-        count = len(owners.get(name, game.firms))
+        count = len(owners.get(name) or game.firms)
         profile[name] = jnp.broadcast_to(low + part * (high - low), (count,))
     return profile
 

@@ -129,6 +129,21 @@ def test_no_firm_gains_by_other_research(name):
         np.testing.assert_array_equal(x[1:], np.zeros(3))
 
 
+def test_limit_research_is_an_equilibrium_at_a_kink():
+    s, d, edge, theta, out = 0.491, 0.946, 0.17, 0.238, 0.241
+    game = OpenSourcing(
+        owner_share=s, competition=d, edge=edge, openness=theta, spill_out=out, closed_access=0.108, outsiders=4
+    )
+    # The owner alone sells K (1 + x_0); outsiders' quality 1 - (1 - theta) e + beta_o theta x_0 is just d times that.
+    sold = s / (2 * (1 - d) + 2 * d * s)
+    limit = (1 - (1 - theta) * edge - d * sold) / (d * sold - out * theta)
+    x = np.r_[limit, np.zeros(4)]
+    assert largest_gain(game, {"research": x}) <= 1e-14
+    payoff = [float(game.payoff({"research": jnp.asarray(x + np.eye(5)[0] * h)})[0]) for h in (-1e-5, 0, 1e-5)]
+    assert payoff[1] - payoff[0] > 1e-7  # less research costs the owner at one rate,
+    assert payoff[1] - payoff[2] > 1e-6  # more research at another: no derivative is zero
+
+
 @pytest.mark.parametrize("name", GAMES)
 def test_consumer_surplus_is_utility_less_expenditure(name):
     game = GAMES[name]
