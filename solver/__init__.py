@@ -13,8 +13,13 @@ from ._method import Method as Method
 from ._newton import Newton as Newton
 from ._parameter import as_parameter as as_parameter
 from ._parameter import parameter as parameter
+from ._plot import curve as curve
+from ._plot import regime_map as regime_map
+from ._plot import status_map as status_map
+from ._plot import value_map as value_map
 from ._search import GlobalSearch as GlobalSearch
 from ._solution import Certificate as Certificate
 from ._solution import Equilibrium as Equilibrium
 from ._solve import solve as solve
 from ._status import Status as Status
+from ._sweep import sweep as sweep

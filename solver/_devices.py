@@ -162,7 +162,7 @@ def whole(width: int) -> int:
 def default_width() -> int:
     """How many points at a time suit the devices: some thousands for a processor core, more for an accelerator."""
     on = devices()
-    return len(on) * (2**13 if on[0].platform == "cpu" else 2**18)
+    return len(on) * (2**11 if on[0].platform == "cpu" else 2**18)
 
 
 def budget() -> int:

@@ -16,16 +16,20 @@ Profile = dict[str, Array]
 """A strategy profile: name of the strategy -> its values, by firm (or by item, see `Game.owners`)."""
 
 
-class Problem(eqx.Module):
-    """Anything `solve` and `sweep` accept: a `Game` (simultaneous play) or a `Leader` (sequential play)."""
-
-    if TYPE_CHECKING:
-        # To a type checker an abstract variable is an argument of every constructor, and a parameter takes only arrays.
-        firms: Any = eqx.field(init=False)
+if TYPE_CHECKING:
+    # A type checker would make `firms` an argument of every constructor, and refuse numbers for parameters.
+    class _Module(abc.ABC):
+        firms: Any
 
         def __init__(self, *args: Any, **kwargs: Any) -> None: ...
-    else:
+else:
+
+    class _Module(eqx.Module):
         firms: eqx.AbstractVar[tuple[str, ...]]
+
+
+class Problem(_Module):
+    """Anything `solve` and `sweep` accept: a `Game` (simultaneous play) or a `Leader` (sequential play)."""
 
     @abc.abstractmethod
     def concept(self) -> str:
