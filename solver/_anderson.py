@@ -15,7 +15,7 @@ class History(NamedTuple):
     moves: Float[Array, "memory strategy"]
     last_point: Float[Array, " strategy"]
     last_move: Float[Array, " strategy"]
-    count: Int[Array, ""]
+    rounds: Int[Array, ""]
 
 
 def empty_history(z: Float[Array, " strategy"], memory: int) -> History:
@@ -28,7 +28,7 @@ def remember(history: History, z: Float[Array, " strategy"], move: Float[Array, 
     """The history with one more point and its move."""
     if not history.points.shape[0]:
         return history
-    seen = history.count > 0
+    seen = history.rounds > 0
 
     def push(rows, new):
         return jnp.where(seen, jnp.concatenate([new[None, :], rows[:-1]]), rows)
@@ -38,7 +38,7 @@ def remember(history: History, z: Float[Array, " strategy"], move: Float[Array, 
         push(history.moves, move - history.last_move),
         z,
         move,
-        history.count + 1,
+        history.rounds + 1,
     )
 
 

@@ -46,7 +46,7 @@ class Leaf:
         return self.path[-1]
 
 
-def leaves(problem: eqx.Module, path: tuple[str, ...] = ()) -> Iterator[Leaf]:
+def leaves(problem: Any, path: tuple[str, ...] = ()) -> Iterator[Leaf]:
     """The array fields of `problem`, then those of the modules inside it."""
     inner = []
     for field in dataclasses.fields(problem):

@@ -88,7 +88,7 @@ class BestResponse(Method):
         end = iterate(unfinished, attempt, begin)
         return Iterate(end.z, end.residual, end.steps)
 
-    def _respond(self, conditions: Conditions, state: "_State", *, tol: float, max_steps: int) -> "_State":
+    def _respond(self, conditions: Conditions, state: "_State", *, tol: float, max_steps: Steps) -> "_State":
         """A few rounds of best responses, fewer if they settle."""
         last = state.steps + state.rounds
 

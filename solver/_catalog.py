@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterable
 from importlib.metadata import entry_points
 from types import ModuleType
+from typing import Any, cast
 
 import numpy as np
 
@@ -75,7 +76,7 @@ def summary(kind: type[Game]) -> str:
 def fields(kind: type[Game]) -> list[tuple[str, str, str]]:
     """(name, default, description) of what can be set when a game is made."""
     rows = []
-    for field in dataclasses.fields(kind):
+    for field in dataclasses.fields(cast(Any, kind)):
         if field.init:
             required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
             default = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()

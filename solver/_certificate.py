@@ -18,9 +18,12 @@ from ._solution import Certificate
 
 
 def certify(
-    conditions: Conditions, z: Float[Array, " strategy"], search: GlobalSearch
+    conditions: Conditions, z: Float[Array, " strategy"], search: GlobalSearch, judged: Game
 ) -> tuple[Certificate, Bool[Array, ""]]:
-    """The certificate of the profile z, and whether payoffs and derivatives were finite wherever they were needed."""
+    """The certificate of the profile z, and whether payoffs and derivatives were finite wherever they were needed.
+
+    `judged` is the game whose payoffs the deviation search compares: the same, except in sequential play.
+    """
     game, layout, lower, upper = conditions.game, conditions.layout, conditions.lower, conditions.upper
     payoff, gradient, jacobian = _derivatives(game, layout, z)
     eye = np.eye(layout.size, dtype=bool)
@@ -30,7 +33,7 @@ def certify(
     size = strategy_scale(z, projected, lower, upper, layout)
     residual = jnp.max(jnp.abs(z - projected) / size)
 
-    best, gain, defined = deviations(conditions, z, size, search)
+    best, gain, defined = deviations(conditions, z, size, search, judged)
     scale = _payoff_scale(layout, z, payoff, curvature, size)
 
     free = (ahead > lower) & (ahead < upper)

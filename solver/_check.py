@@ -9,6 +9,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import ArrayLike
 
 from ._errors import GameError
@@ -147,7 +148,7 @@ def check_start(game: Game, start: dict[str, ArrayLike]) -> None:
             raise GameError(f"start names {name!r}, but the strategies are {list(shapes)}.")
         if np.shape(value) not in ((), shapes[name]):
             raise GameError(f"start[{name!r}] has shape {np.shape(value)}; give a scalar or shape {shapes[name]}.")
-        if not isinstance(value, jax.core.Tracer) and not np.all(np.isfinite(value)):
+        if not isinstance(value, Tracer) and not np.all(np.isfinite(value)):
             raise GameError(f"start[{name!r}] is {value}; give finite numbers.")
 
 

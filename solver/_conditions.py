@@ -57,11 +57,7 @@ class Conditions(eqx.Module):
             return gradient, gradient
 
         jacobian, gradient = jax.jacfwd(twice, has_aux=True)(z)
-        return self.judge(z, gradient, jacobian, own_diagonal(jacobian))
-
-    def judge(self, z, gradient, jacobian, curvature) -> Point:
-        """A `Point` from derivatives at hand."""
-        h = jnp.maximum(jnp.abs(curvature), jnp.finfo(z.dtype).tiny)
+        h = jnp.maximum(jnp.abs(own_diagonal(jacobian)), jnp.finfo(z.dtype).tiny)
         ahead = z + gradient / h
         target = jnp.clip(ahead, self.lower, self.upper)
         scale = strategy_scale(z, target, self.lower, self.upper, self.layout)
@@ -72,7 +68,8 @@ class Conditions(eqx.Module):
 
 def conditions_of(game: Game, layout: Layout, dtype: jnp.dtype) -> Conditions:
     """The first-order conditions of a game."""
-    return Conditions(game, *bounds_of(game, layout, dtype), layout)
+    lower, upper = bounds_of(game, layout, dtype)
+    return Conditions(game, lower, upper, layout)
 
 
 def own_diagonal(matrix: Float[Array, "n n"]) -> Float[Array, " n"]:

@@ -51,7 +51,7 @@ def nash(
     search: GlobalSearch | None,
     judged: Callable[[Game], Game] = lambda game: game,
 ) -> Equilibrium:
-    """The Nash equilibrium of a game of simultaneous play. The certificate judges the game `judged(game)`."""
+    """The Nash equilibrium of a game of simultaneous play. Deviations are compared by the payoffs of `judged(game)`."""
     layout, dtype = layout_of(game), dtype_of(game)
     options = {"layout": layout, "method": method, "tol": tol, "max_steps": max_steps, "search": search}
     begin = start_of(game, layout, dtype, start)
@@ -102,11 +102,9 @@ def _search(game: Game, begin: Float[Array, " strategy"], *, judged, layout, met
         record = {"certificate": None, "status": status, "steps": end.steps}
         return Found(end.z, point.residual, record)
 
-    judge = conditions_of(judged(game), layout, begin.dtype)
-
     def attempt(state: _Attempt) -> _Attempt:
         end = method.run(conditions, state.onward, tol=tol, max_steps=max_steps - state.steps)
-        certificate, finite = certify(judge, end.z, search)
+        certificate, finite = certify(conditions, end.z, search, judged(game))
         status = _status(conditions, begin, end.z, finite, certificate.residual <= tol, certificate.regret <= tol)
         # Only the firm that gains most moves: if all did, they could miss each other for ever.
         relative = certificate.gain / certificate.payoff_scale
@@ -120,7 +118,7 @@ def _search(game: Game, begin: Float[Array, " strategy"], *, judged, layout, met
         return again & (state.tries <= method.escapes) & (state.steps < max_steps)
 
     zero = jnp.zeros((), jnp.int32)
-    shapes = jax.eval_shape(lambda z: certify(judge, z, search)[0], begin)
+    shapes = jax.eval_shape(lambda z: certify(conditions, z, search, game)[0], begin)
     blank = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
     first = _Attempt(begin, begin, blank, zero + Status.deviation_found, zero, zero)
     end = jax.lax.while_loop(unfinished, attempt, first) if method.escapes else attempt(first)

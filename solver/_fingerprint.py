@@ -8,7 +8,7 @@ import dataclasses
 import hashlib
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
 import equinox as eqx
 import jax
@@ -35,7 +35,7 @@ def fingerprint(
     items |= {f"axis '{knob.name}'": array_text(v) for knob, v in zip(how.axes, values, strict=True)}
     items["order of axes"] = ", ".join(knob.name for knob in how.axes)
     items["sensitivity"] = ", ".join(knob.name for knob in how.sensitivity) or "none"
-    items["method"] = text(how.method)
+    items["method"] = how.method.describe()
     items |= {"tol": repr(how.tol), "max_steps": str(how.max_steps), "certify": text(how.search)}
     items["dtype"] = str(one.payoff.dtype)
     return items | dict(_programs(problem, one))
@@ -68,13 +68,13 @@ def text(value: Any) -> str:
     return _ADDRESS.sub("0x", repr(value))
 
 
-def _structure(module: eqx.Module, path: str) -> Iterator[tuple[str, str]]:
+def _structure(module: Any, path: str) -> Iterator[tuple[str, str]]:
     """The class and the fields of a module and of the modules in it."""
     kind = type(module)
     yield f"class of {path[:-1]}" if path else "game", f"{kind.__module__}.{kind.__qualname__}"
     if isinstance(module, Problem):
         yield f"{path}firms", text(module.firms)
-    for field in dataclasses.fields(module):
+    for field in dataclasses.fields(cast(Any, module)):
         value = getattr(module, field.name)
         name = f"{path}{field.name}"
         if isinstance(value, eqx.Module):
@@ -89,14 +89,14 @@ def _structure(module: eqx.Module, path: str) -> Iterator[tuple[str, str]]:
 
 
 def _programs(problem: Any, one: Equilibrium | None, path: str = "") -> Iterator[tuple[str, str]]:
-    """Hashes of what the payoff, the bounds and the outcomes of each game compute."""
+    """Hashes of what the bounds, the start, the payoff and the outcomes of each game compute."""
     if isinstance(problem, Game) and one is not None:
         arrays, static = eqx.partition(problem, eqx.is_array)
-        for name in ("bounds", "payoff", "outcomes"):
+        for name in ("bounds", "start", "payoff", "outcomes"):
 
             def call(arrays: Any, s: Any, name: str = name) -> Any:
                 method = getattr(eqx.combine(arrays, static), name)
-                return method() if name == "bounds" else method(s)
+                return method(s) if name in ("payoff", "outcomes") else method()
 
             program = jax.make_jaxpr(call)(arrays, one.strategy)
             constants = [np.asarray(c).tobytes() for c in program.consts]

@@ -18,7 +18,7 @@ Profile = dict[str, Array]
 
 if TYPE_CHECKING:
     # A type checker would make `firms` an argument of every constructor, and refuse numbers for parameters.
-    class _Module(abc.ABC):
+    class _Module:
         firms: Any
 
         def __init__(self, *args: Any, **kwargs: Any) -> None: ...

@@ -42,7 +42,7 @@ class GradientPlay(Method):
             # A strategy held at its bound has nothing to climb; its gradient must not fill the optimizer's memory.
             ascent = jnp.where(point.target == state.z, 0.0, ascent)
             updates, memory = self.optimizer.update(-ascent, state.memory, state.z)
-            new = jnp.clip(state.z + updates, conditions.lower, conditions.upper)
+            new = jnp.clip(jnp.asarray(optax.apply_updates(state.z, updates)), conditions.lower, conditions.upper)
             done = point.residual <= tol
             return _State(jnp.where(done, state.z, new), memory, point.residual, state.steps + 1)
 

@@ -14,23 +14,24 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Float
 
 from ._axes import Knob, knob, put
-from ._best_response import BestResponse
 from ._check import check
 from ._equilibrium import equilibrium, nash
 from ._errors import GameError
 from ._game import Game, Problem, Profile
 from ._layout import dtype_of
-from ._method import Method
+from ._method import Iterate, Method
+from ._newton import Newton
 from ._search import GlobalSearch
 from ._solution import Certificate, Equilibrium
 from ._status import Status
 
 _GRID = 17
-# One player's best response is the whole solution: plain ascent, started from the best point of a grid.
-_ASCENT = BestResponse(damping=1.0, finish=False, inner=64, escapes=2)
+# Started from the best point of a grid; a wrong end is left by the certificate's deviation, which is nearly a maximum.
+_POLISH = Newton(escapes=3)
 
 
 class Leader(Problem):
@@ -113,7 +114,7 @@ def _row(values: Any, game: Problem, what: str) -> Float[Array, " n"]:
     row = jnp.asarray(values, dtype_of(game))
     if row.ndim != 1 or len(row) < 2 or (what == "interval" and len(row) != 2):
         raise GameError(f"{what} of a Leader: give two{' or more' if what == 'choices' else ''} numbers, not {values}.")
-    concrete = not isinstance(row, jax.core.Tracer)
+    concrete = not isinstance(row, Tracer)
     if concrete and not (np.all(np.isfinite(row)) and np.all(np.diff(row) > 0)):
         raise GameError(f"{what} of a Leader must be finite and increasing, not {values}.")
     return row
@@ -144,8 +145,6 @@ class _Any(Method):
     escapes: int = eqx.field(static=True, default=0)
 
     def run(self, conditions, z, *, tol, max_steps):
-        from ._method import Iterate
-
         return Iterate(z, jnp.zeros((), z.dtype), jnp.zeros((), jnp.int32))
 
 
@@ -188,18 +187,19 @@ def lead(
         return _from_list(leader, follow, accepted, method, tol)
 
     def judged(game: Game) -> Game:
+        assert isinstance(game, _Choosing)
         return _Choosing(game.leader, follow, accepted)
 
     quick = functools.partial(equilibrium, search=None, **options)
     choosing = _Choosing(leader, quick, Status.first_order)
     begin = {leader.choose: jax.lax.stop_gradient(_best_of_grid(choosing))}
-    own = nash(choosing, _ASCENT, start=begin, tol=tol, max_steps=max_steps, search=search, judged=judged)
+    own = nash(choosing, _POLISH, start=begin, tol=tol, max_steps=max_steps, search=search, judged=judged)
     choice = own.strategy[leader.choose][0]
     followers = follow(leader.subgame(choice))
     failed = (followers.status != accepted) | (own.status == Status.nonfinite)
     return _answer(
-        leader, followers, choice, own.payoff, own.certificate, jnp.where(failed, Status.subgame_failed, own.status),
-        own.steps, method, tol,
+        leader, followers, choice, leader.value(followers)[None], own.certificate,
+        jnp.where(failed, Status.subgame_failed, own.status), own.steps, method, tol,
     )  # fmt: skip
 
 

@@ -26,14 +26,12 @@ class Method(eqx.Module):
     A method only proposes: whether its point is an equilibrium is judged by the certificate.
     """
 
+    escapes: eqx.AbstractVar[int]
+    """How often to continue from the most profitable deviation when the point found is not an equilibrium."""
+
     @abc.abstractmethod
     def run(self, conditions: Conditions, z: Float[Array, " strategy"], *, tol: float, max_steps: Steps) -> Iterate:
         """Iterate from `z` until the residual is at most `tol`, for at most `max_steps` steps; pure, vmappable."""
-
-    @property
-    @abc.abstractmethod
-    def escapes(self) -> int:
-        """How often to continue from the most profitable deviation when the point found is not an equilibrium."""
 
     def describe(self) -> str:
         """The method and its options, the same text in every process."""

@@ -23,7 +23,7 @@ _TRUSTED = 1e-3
 class _Own(NamedTuple):
     own: Float[Array, " own"]
     moved: Float[Array, ""]
-    count: Int[Array, ""]
+    steps: Int[Array, ""]
 
 
 def best_response(
@@ -85,10 +85,10 @@ def best_response(
         # Close to the maximum, payoffs differ by less than their rounding; there the Newton step is trusted.
         small = concave & finite & jnp.all(jnp.abs(trials[0] - own) <= _TRUSTED * size)
         new = jnp.where(small, trials[0], jnp.where((best > 0) | ~finite, chosen, own))
-        return _Own(new, jnp.max(jnp.abs(new - own) / size), state.count + 1)
+        return _Own(new, jnp.max(jnp.abs(new - own) / size), state.steps + 1)
 
     def unfinished(state: _Own):
-        return (state.moved > tol) & (state.count < iterations)
+        return (state.moved > tol) & (state.steps < iterations)
 
     begin = _Own(take(z, 0.0), jnp.full((), jnp.inf, z.dtype), jnp.zeros((), jnp.int32))
     return place(jax.lax.while_loop(unfinished, step, begin).own)

@@ -16,6 +16,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from ._conditions import Conditions
 from ._errors import GameError
+from ._game import Game
 
 _FINEST = 10
 _FARTHEST = 10
@@ -53,12 +54,16 @@ def deviations(
     z: Float[Array, " strategy"],
     scale: Float[Array, " strategy"],
     search: GlobalSearch,
+    judged: Game,
 ) -> tuple[Float[Array, " strategy"], Float[Array, " firm"], Bool[Array, ""]]:
     """Every firm's best deviation from z found (all in one vector, each against the others in z), the gains, and
-    whether payoffs were free of NaN. A firm that cannot gain keeps its strategies and has gain 0."""
+    whether payoffs were free of NaN. A firm that cannot gain keeps its strategies and has gain 0.
+
+    Points are sampled in the game `judged`; the hills found are climbed in the game of `conditions`.
+    """
     layout = conditions.layout
     firms = jnp.arange(layout.firms, dtype=jnp.int32)
-    found = jax.vmap(lambda i: _deviation(conditions, z, scale, i, search))(firms)
+    found = jax.vmap(lambda i: _deviation(conditions, z, scale, i, search, judged))(firms)
     best = z
     for c in range(layout.own.shape[1]):
         chosen = layout.own[:, c]
@@ -68,7 +73,7 @@ def deviations(
     return best, found.gain, jnp.all(found.defined)
 
 
-def _deviation(conditions, z, scale, firm: Int[Array, ""], search: GlobalSearch) -> Deviation:
+def _deviation(conditions, z, scale, firm: Int[Array, ""], search: GlobalSearch, judged: Game) -> Deviation:
     layout = conditions.layout
     count = layout.own.shape[1]
     entries = jnp.asarray(layout.own, jnp.int32)[firm]
@@ -80,10 +85,10 @@ def _deviation(conditions, z, scale, firm: Int[Array, ""], search: GlobalSearch)
         # Strategies that only pad the firm's row are held at zero by equal bounds.
         return jnp.sum(jnp.where(pick, vector[None, :], 0.0), axis=1)
 
-    def payoff(own):
+    def payoff_in(game, own):
         moved = jnp.sum(jnp.where(pick, own[:, None], 0.0), axis=0)
         profile = layout.unflatten(jnp.where(chosen, moved, z))
-        return jnp.sum(jnp.where(mine, conditions.game.payoff(profile), 0.0))
+        return jnp.sum(jnp.where(mine, game.payoff(profile), 0.0))
 
     lower, upper, here = (take(v) for v in (conditions.lower, conditions.upper, z))
     size = jnp.where(jnp.any(pick, axis=1), take(scale), 1.0)
@@ -96,7 +101,7 @@ def _deviation(conditions, z, scale, firm: Int[Array, ""], search: GlobalSearch)
     box = [_in_box(here, lower, upper, size, search.joint)] if count > 1 else []
     # All in one batch: a payoff may be a whole later stage, and every separate call compiles it again.
     tried = [here[None, :], *along, *box]
-    values = jax.vmap(payoff)(jnp.concatenate(tried))
+    values = jax.vmap(lambda own: payoff_in(judged, own))(jnp.concatenate(tried))
     defined = jnp.isfinite(values[0]) & ~jnp.any(jnp.isnan(values))
     here_value, *values = jnp.split(
         jnp.where(jnp.isnan(values), -jnp.inf, values), np.cumsum([len(t) for t in tried])[:-1]
@@ -111,8 +116,12 @@ def _deviation(conditions, z, scale, firm: Int[Array, ""], search: GlobalSearch)
     if box:
         top = _first_largest(values[-1])
         starts.append((*_pick(top, box[0], values[-1]), 0.25 * jnp.minimum(size, upper - lower)))
+
+    def climb(own, value, step):
+        return _climb(lambda own: payoff_in(conditions.game, own), own, value, step, lower, upper, size)
+
     starts = [jnp.stack(parts) for parts in zip(*starts, strict=True)]
-    ends, values = jax.vmap(lambda own, value, step: _climb(payoff, own, value, step, lower, upper, size))(*starts)
+    ends, values = jax.vmap(climb)(*starts)
     gains = jnp.where(jnp.any(starts[2] > 0, axis=1), values - value, 0.0)
     gain = jnp.maximum(jnp.max(jnp.where(jnp.isnan(gains), 0.0, gains)), 0.0)
     best = jnp.where(gain > 0, _pick(_first_largest(gains), ends, gains)[0], here)

@@ -1,7 +1,7 @@
 """Solve one problem at one point: check the definition, compile once, raise at the end if there is no equilibrium."""
 
 import equinox as eqx
-import jax
+from jax.core import Tracer
 from jaxtyping import ArrayLike
 
 from ._best_response import BestResponse
@@ -55,7 +55,7 @@ def solve(
         check_start(problem, start)
     tol, search = check_options(method, tol, max_steps, dtype_of(problem), certify)
     result = _compiled(problem, start, method, tol, int(max_steps), search)
-    if throw and not isinstance(result.status, jax.core.Tracer):
+    if throw and not isinstance(result.status, Tracer):
         _raise_if_failed(problem, start, result)
     return result
 

@@ -8,7 +8,7 @@ import math
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -122,7 +122,10 @@ def _method(given: Any) -> Method:
     kind = _METHODS[_one_of(table["name"], tuple(_METHODS), "[solve] method")]
     options = {name: value for name, value in table.items() if name != "name"}
     _known(options, [field.name for field in dataclasses.fields(kind)], f"[solve] method {kind.__name__}")
-    return kind(**options)
+    try:
+        return cast(Any, kind)(**options)
+    except TypeError as error:
+        raise GameError(f"[solve] method: an option has a value of the wrong type ({error}).") from None
 
 
 def _known(table: Mapping[str, Any], keys: Iterable[str], where: str) -> None:
