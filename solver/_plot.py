@@ -4,14 +4,17 @@ Each function draws one variable into one `Axes` and returns it; figures, sizes 
 that are `successful` are drawn as solved, whatever the variable holds elsewhere.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
-from matplotlib.axes import Axes
-from matplotlib.colors import BoundaryNorm, Colormap, ListedColormap
-from matplotlib.patches import Patch
+
+if TYPE_CHECKING:  # Slow to import, and not needed by those who only solve.
+    from matplotlib.axes import Axes
+    from matplotlib.colors import Colormap
 
 from ._errors import GameError
 from ._status import Status
@@ -211,6 +214,8 @@ def _categories(
     style: dict[str, Any],
 ) -> None:
     """One colour for each value."""
+    from matplotlib.colors import BoundaryNorm, ListedColormap
+
     codes = np.full(values.shape, np.nan)
     for i, value in enumerate(colours):
         codes[values == value] = i
@@ -227,6 +232,8 @@ def _paint(ax: Axes, data: xr.DataArray, x: str, y: str, where: np.ndarray, colo
 
 def _legend(ax: Axes, entries: Mapping[str, str], title: str | None = None) -> None:
     """Below the axes, so that it hides no point."""
+    from matplotlib.patches import Patch
+
     patches = [Patch(facecolor=colour, label=label) for label, colour in entries.items()]
     ax.legend(handles=patches, title=title, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, frameon=False)
 

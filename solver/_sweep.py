@@ -28,7 +28,6 @@ from ._method import Method
 from ._retry import TwoPasses
 from ._run import Memory, Sink, run
 from ._search import GlobalSearch
-from ._store import Store, create
 
 
 def sweep(
@@ -103,6 +102,8 @@ def sweep(
     labels = schema(problem, one, where, values, slopes, _provenance(problem, how, one, version))
     opened = None
     if store is not None:
+        from ._store import Store, create  # Slow to import, and not needed for sweeps in memory.
+
         here = fingerprint(problem, how, values, one, version)
         opened = Store(store) if os.path.exists(store) else None
         size = opened.grid.block if opened and chunk == "auto" else None
