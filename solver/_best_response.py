@@ -23,6 +23,7 @@ from ._response import best_response
 
 _NEWTON_STEPS = 16
 _LEAST_DAMPING = 1 / 64
+_ROUGH = 1e-2
 
 
 class BestResponse(Method):
@@ -121,7 +122,8 @@ class BestResponse(Method):
     def _responses(self, conditions: Conditions, z, tol):
         """The best response of every firm, to the others at z or, if sequential, to what they just chose."""
         layout = conditions.layout
-        options = {"tol": tol, "iterations": self.inner}
+        # Rounds that only choose the basin need no more than rough responses; each is at least one Newton step.
+        options = {"tol": max(tol, _ROUGH) if self.finish else tol, "iterations": self.inner}
         if self.sequential:
 
             def one(i, z):

@@ -28,9 +28,11 @@ def report(data: xr.Dataset, store: Store | None) -> str:
     for code, count in zip(codes, counts, strict=True):
         lines.append(f"  {Status(int(code)).name:<16} {count:>12,}  {count / status.size:8.3%}")
     solved = status == Status.successful
-    if solved.any() and "residual" in data:
-        worst = [f"{name} {np.nanmax(data[name].values[solved]):.1e}" for name in ("residual", "regret", "error")]
-        lines.append(f"worst     {', '.join(worst)} (of the successful)")
+    for stage, who in (("", "of the successful"), ("subgame_", "of their followers")):
+        evidence = [f"{stage}{name}" for name in ("residual", "regret", "error")]
+        if solved.any() and set(evidence) <= set(data):
+            worst = [f"{name} {np.nanmax(data[name].values[solved]):.1e}" for name in evidence]
+            lines.append(f"worst     {', '.join(worst)} ({who})")
     for name in ("game", "concept", "method", "certify", "tol", "max_steps", "dtype", "devices"):
         lines.append(f"{name:<9} {data.attrs.get(name, '?')}")
     fixed = json.loads(data.attrs.get("parameters", "{}"))

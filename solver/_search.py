@@ -202,7 +202,8 @@ def _climb(payoff, own, value, reach, lower, upper, size):
     """Compass search from `own`: try both ways along each strategy, and a quarter of it, or shorten the steps."""
     count = own.shape[0]
     ways = np.concatenate([s * np.eye(count) for s in (1.0, -1.0, 0.25, -0.25)])
-    finest = jnp.sqrt(jnp.finfo(own.dtype).eps) * 1e-1
+    # Near a smooth maximum a payoff is then off by about eps^(2/3) of what the strategy is worth: by about `tol`.
+    finest = float(jnp.finfo(own.dtype).eps) ** (1 / 3)
 
     def unfinished(state):
         _, _, step, tries = state
