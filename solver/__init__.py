@@ -1,6 +1,7 @@
 """Solve, certify, differentiate and sweep games whose payoffs are written in JAX."""
 
 from ._best_response import BestResponse as BestResponse
+from ._configure import configure as configure
 from ._errors import GameError as GameError
 from ._errors import NotSolvedError as NotSolvedError
 from ._errors import StoreError as StoreError

@@ -1,19 +1,17 @@
 """The command line: sweeps from specification files, and what can be done with their stores."""
 
 import argparse
-import contextlib
 import os
 import sys
 import traceback
 from pathlib import Path
 from typing import Any
 
-import jax
-
 from ._catalog import fields, find, games, modules, summary
+from ._configure import configure
 from ._errors import GameError, StoreError
 from ._report import draw, report
-from ._spec import Spec, read
+from ._spec import read
 from ._store import Store
 from ._sweep import sweep
 
@@ -135,7 +133,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _sweep(arguments: argparse.Namespace) -> None:
     spec = read(arguments.spec)
-    configure(spec)
+    configure(float64=not spec.float32)
     _import_from_here()
     store = arguments.store or spec.store.get("path")
     shown = None if not arguments.quiet else False
@@ -180,19 +178,6 @@ def _games(arguments: argparse.Namespace) -> None:
     print(f"{kind.__name__}: {summary(kind)}\n")
     for name, default, doc in rows:
         print(f"  {name:<{widths[0]}}  {default:<{widths[1]}}  {doc}".rstrip())
-
-
-def configure(spec: Spec) -> None:
-    """Set up JAX for a command: precision, one device per core, compiled programs kept between runs."""
-    jax.config.update("jax_enable_x64", not spec.float32)
-    jax.config.update("jax_default_matmul_precision", "highest")
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nashgrid"
-    jax.config.update("jax_compilation_cache_dir", str(cache))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
-    if "xla_force_host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
-        # Refused where a program that calls `main` has used JAX before: then its devices are taken.
-        with contextlib.suppress(RuntimeError):
-            jax.config.update("jax_num_cpu_devices", os.cpu_count() or 1)
 
 
 def _import_from_here() -> None:

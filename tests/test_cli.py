@@ -63,7 +63,7 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, "markets_of_a_test", raising=False)
-    monkeypatch.setattr(cli, "configure", lambda spec: None)
+    monkeypatch.setattr(cli, "configure", lambda **options: None)
     return tmp_path
 
 
