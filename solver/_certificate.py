@@ -12,7 +12,7 @@ from jaxtyping import Array, Bool, Float
 from ._conditions import Conditions, own_diagonal
 from ._game import Game
 from ._layout import Layout, own_blocks, same_owner, strategy_scale
-from ._linear import largest_eigenvalue, solve, spectral_radius
+from ._linear import largest_eigenvalue, solve, spectral_radius, top_eigenvector
 from ._search import GlobalSearch, deviations
 from ._solution import Certificate
 
@@ -33,9 +33,6 @@ def certify(
     size = strategy_scale(z, projected, lower, upper, layout)
     residual = jnp.max(jnp.abs(z - projected) / size)
 
-    best, gain, defined = deviations(conditions, z, size, search, judged)
-    scale = _payoff_scale(layout, z, payoff, curvature, size)
-
     free = (ahead > lower) & (ahead < upper)
     both = free[:, None] & free[None, :]
     # Row j in units of h_j sigma_j, column k in units of sigma_k: dimensionless, diagonal -1 where concave.
@@ -44,6 +41,9 @@ def certify(
     mine = same_owner(layout)
     own = jnp.where(mine, scaled, 0.0)
     hessian = jnp.where(both & mine, jacobian / jnp.sqrt(curvature[:, None] * curvature[None, :]), 0.0)
+    ways = _steepest(hessian, curvature, layout)
+    best, gain, defined = deviations(conditions, z, size, search, judged, ways)
+    scale = _payoff_scale(layout, z, payoff, curvature, size)
     everything = solve(
         scaled,
         jnp.concatenate([jnp.eye(layout.size, dtype=z.dtype), (gradient / (curvature * size))[:, None]], axis=1),
@@ -117,6 +117,17 @@ def _concavity(hessian, free, layout: Layout) -> Float[Array, ""]:
     else:
         largest = jnp.max(jax.vmap(largest_eigenvalue)(own_blocks(hessian, layout, padding=-1e9)))
     return jnp.where(jnp.any(free), largest, -jnp.inf)
+
+
+def _steepest(hessian, curvature, layout: Layout) -> Float[Array, "firm own"]:
+    """The direction of each firm's strategies in which its own payoff curves upwards most; 0 for a single strategy."""
+    count = layout.own.shape[1]
+    if count == 1:
+        return jnp.zeros(layout.own.shape, hessian.dtype)
+    ways = jax.vmap(top_eigenvector)(own_blocks(hessian, layout, padding=-1e9))
+    real = layout.own < layout.size
+    size = jnp.sqrt(curvature[np.minimum(layout.own, layout.size - 1)])
+    return jnp.where(real, ways / size, 0.0)
 
 
 def _norm(matrix):

@@ -23,6 +23,9 @@ from ._game import Problem
 from ._labels import derivative, evidence, reported
 from ._solution import Equilibrium
 
+_TOGETHER = 64
+"""Points that a processor core solves together: few enough to stay in its cache, and to stop early."""
+
 Results = dict[str, Any]
 """Name of a variable -> its values, points first."""
 
@@ -94,7 +97,12 @@ def _program(static: Problem, how: How, on: tuple[Any, ...]) -> Any:
         return how.point(eqx.combine(arrays, static), values)
 
     mesh = Mesh(np.array(on), ("lanes",), axis_types=(AxisType.Auto,))
-    lanes = jax.vmap(one, in_axes=(None, 0))
+
+    def lanes(arrays: Any, values: Float[Array, "lanes axis"]) -> Results:
+        if on[0].platform != "cpu":
+            return jax.vmap(one, in_axes=(None, 0))(arrays, values)
+        return jax.lax.map(functools.partial(one, arrays), values, batch_size=_TOGETHER)
+
     mapped = jax.shard_map(lanes, mesh=mesh, in_specs=(P(), P("lanes")), out_specs=P("lanes"), check_vma=False)
     return jax.jit(mapped)
 
@@ -154,8 +162,8 @@ class Lanes:
 
 
 def whole(width: int) -> int:
-    """`width` as a multiple of the number of devices, at least one point for each."""
-    n = len(devices())
+    """`width` as a multiple of what the devices compute together, at least once that."""
+    n = len(devices()) * (_TOGETHER if devices()[0].platform == "cpu" and width > _TOGETHER else 1)
     return -(-max(1, width) // n) * n
 
 

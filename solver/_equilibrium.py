@@ -105,7 +105,10 @@ def _search(game: Game, begin: Float[Array, " strategy"], *, judged, layout, met
     def attempt(state: _Attempt) -> _Attempt:
         end = method.run(conditions, state.onward, tol=tol, max_steps=max_steps - state.steps)
         certificate, finite = certify(conditions, end.z, search, judged(game))
-        status = _status(conditions, begin, end.z, finite, certificate.residual <= tol, certificate.regret <= tol)
+        # A payoff that curves upwards in its owner's free strategies is at no maximum, whatever the samples say.
+        maximum = certificate.concavity <= float(jnp.finfo(begin.dtype).eps) ** (1 / 3)
+        no_gain = (certificate.regret <= tol) & maximum
+        status = _status(conditions, begin, end.z, finite, certificate.residual <= tol, no_gain)
         # Only the firm that gains most moves: if all did, they could miss each other for ever.
         relative = certificate.gain / certificate.payoff_scale
         deviator = jnp.argmax(relative)

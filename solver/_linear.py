@@ -91,6 +91,25 @@ def spectral_radius(matrix: Float[Array, "n n"]) -> Float[Array, ""]:
     return jnp.exp(log)
 
 
+def top_eigenvector(matrix: Float[Array, "n n"]) -> Float[Array, " n"]:
+    """A unit eigenvector of the largest eigenvalue of a symmetric matrix, by repeated squaring (see above)."""
+    shift = jnp.max(jnp.sum(jnp.abs(matrix), axis=1))
+    start = matrix + shift * jnp.eye(matrix.shape[0], dtype=matrix.dtype)
+
+    def square(power, _):
+        norm = jnp.max(jnp.sum(jnp.abs(power), axis=1))
+        power = power / jnp.where(norm > 0, norm, 1.0)
+        return jnp.sum(power[:, :, None] * power[None, :, :], axis=1), None
+
+    projector, _ = jax.lax.scan(square, start, None, length=30)
+    lengths = jnp.sqrt(jnp.sum(jnp.square(projector), axis=0))
+    longest = lengths == jnp.max(lengths)
+    longest &= jnp.cumsum(longest) == 1
+    column = jnp.sum(jnp.where(longest[None, :], projector, 0.0), axis=1)
+    length = jnp.sqrt(jnp.sum(jnp.square(column)))
+    return column / jnp.where(length > 0, length, 1.0)
+
+
 def largest_eigenvalue(matrix: Float[Array, "n n"]) -> Float[Array, ""]:
     """The largest eigenvalue of a symmetric matrix: shifted to be positive semidefinite, it is a spectral radius."""
     if matrix.shape[0] == 1:

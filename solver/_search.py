@@ -55,15 +55,17 @@ def deviations(
     scale: Float[Array, " strategy"],
     search: GlobalSearch,
     judged: Game,
+    steepest: Float[Array, "firm own"],
 ) -> tuple[Float[Array, " strategy"], Float[Array, " firm"], Bool[Array, ""]]:
     """Every firm's best deviation from z found (all in one vector, each against the others in z), the gains, and
     whether payoffs were free of NaN. A firm that cannot gain keeps its strategies and has gain 0.
 
-    Points are sampled in the game `judged`; the hills found are climbed in the game of `conditions`.
+    Points are sampled in the game `judged`; the hills found are climbed in the game of `conditions`. `steepest` is
+    the direction in which each firm's own payoff curves upwards most, which firms with several strategies try too.
     """
     layout = conditions.layout
     firms = jnp.arange(layout.firms, dtype=jnp.int32)
-    found = jax.vmap(lambda i: _deviation(conditions, z, scale, i, search, judged))(firms)
+    found = jax.vmap(lambda i, way: _deviation(conditions, z, scale, i, search, judged, way))(firms, steepest)
     best = z
     for c in range(layout.own.shape[1]):
         chosen = layout.own[:, c]
@@ -73,7 +75,7 @@ def deviations(
     return best, found.gain, jnp.all(found.defined)
 
 
-def _deviation(conditions, z, scale, firm: Int[Array, ""], search: GlobalSearch, judged: Game) -> Deviation:
+def _deviation(conditions, z, scale, firm: Int[Array, ""], search: GlobalSearch, judged: Game, steepest) -> Deviation:
     layout = conditions.layout
     count = layout.own.shape[1]
     entries = jnp.asarray(layout.own, jnp.int32)[firm]
@@ -92,15 +94,25 @@ def _deviation(conditions, z, scale, firm: Int[Array, ""], search: GlobalSearch,
 
     lower, upper, here = (take(v) for v in (conditions.lower, conditions.upper, z))
     size = jnp.where(jnp.any(pick, axis=1), take(scale), 1.0)
+    half = search.points // 2
     lines = [
-        (c, *line(here[c], lower[c], upper[c], size[c], search.points // 2))
+        _Line(
+            points,
+            here[c],
+            spacing / size[c],
+            jnp.where(np.arange(count)[None, :] == c, points[:, None], here[None, :]),
+        )
         for c in range(count)
-        for line in (_over_bounds, _around)
+        for points, spacing in (
+            _over_bounds(here[c], lower[c], upper[c], size[c], half),
+            _around(here[c], lower[c], upper[c], size[c], half),
+        )
     ]
-    along = [jnp.where(np.arange(count)[None, :] == c, points[:, None], here[None, :]) for c, points, _ in lines]
+    if count > 1:
+        lines.append(_ridge(here, lower, upper, size, steepest, half))
     box = [_in_box(here, lower, upper, size, search.joint)] if count > 1 else []
     # All in one batch: a payoff may be a whole later stage, and every separate call compiles it again.
-    tried = [here[None, :], *along, *box]
+    tried = [here[None, :], *(line.own for line in lines), *box]
     values = jax.vmap(lambda own: payoff_in(judged, own))(jnp.concatenate(tried))
     defined = jnp.isfinite(values[0]) & ~jnp.any(jnp.isnan(values))
     here_value, *values = jnp.split(
@@ -108,11 +120,11 @@ def _deviation(conditions, z, scale, firm: Int[Array, ""], search: GlobalSearch,
     )
     value = here_value[0]
 
+    values_around = values[1 : 2 * count : 2]
     starts = []
-    for (c, points, spacing), own, height in zip(lines, along, values, strict=False):
-        hill = _best_hill(points, height, here[c], value)
-        step = jnp.sum(jnp.where(hill, spacing, 0.0)) / size[c]
-        starts.append((*_pick(hill, own, height), jnp.where(jnp.any(hill), step, 0.0) * size))
+    for line, height in zip(lines, values, strict=False):
+        hill = _best_hill(line.points, height, line.here, value)
+        starts.append((*_pick(hill, line.own, height), jnp.sum(jnp.where(hill, line.spacing, 0.0)) * size))
     if box:
         top = _first_largest(values[-1])
         starts.append((*_pick(top, box[0], values[-1]), 0.25 * jnp.minimum(size, upper - lower)))
@@ -125,7 +137,45 @@ def _deviation(conditions, z, scale, firm: Int[Array, ""], search: GlobalSearch,
     gains = jnp.where(jnp.any(starts[2] > 0, axis=1), values - value, 0.0)
     gain = jnp.maximum(jnp.max(jnp.where(jnp.isnan(gains), 0.0, gains)), 0.0)
     best = jnp.where(gain > 0, _pick(_first_largest(gains), ends, gains)[0], here)
+    for c in range(count):
+        near, nearby = _summit(lines[2 * c + 1].points, values_around[c], here[c], value)
+        best = jnp.where((near > gain) & (np.arange(count) == c), nearby, jnp.where(near > gain, here, best))
+        gain = jnp.maximum(near, gain)
     return Deviation(best, gain, defined)
+
+
+class _Line(NamedTuple):
+    """Points in increasing order along a line through `here`."""
+
+    points: Float[Array, " point"]
+    here: Float[Array, ""]
+    spacing: Float[Array, " point"]
+    own: Float[Array, "point own"]
+
+
+def _ridge(here, lower, upper, size, direction, count) -> _Line:
+    """The line through all strategies of a firm in one direction, scaled to their sizes."""
+    largest = jnp.max(jnp.abs(direction) / size)
+    way = direction / jnp.where(largest > 0, largest, 1.0)
+    share = jnp.asarray(_both_sides(count, 1), here.dtype)
+    own = jnp.clip(here[None, :] + share[:, None] * way[None, :], lower[None, :], upper[None, :])
+    return _Line(share, jnp.zeros_like(share[0]), 0.5 * jnp.abs(share), own)
+
+
+def _summit(points, values, here, value):
+    """What the parabola through `here` and its nearest neighbours gains over `here`, and where.
+
+    An estimate of the local gain that owes nothing to derivatives: a wrong derivative cannot hide it.
+    """
+    below, above = values[len(points) // 2 - 1], values[len(points) // 2]
+    distance = points[len(points) // 2] - here
+    inside = (here - points[len(points) // 2 - 1] > 0.999 * distance) & (distance > 0)
+    slope, curvature = above - below, 2.0 * value - above - below
+    noise = 8.0 * jnp.finfo(values.dtype).eps * jnp.maximum(jnp.abs(above), jnp.abs(below))
+    clear = inside & (curvature > noise) & (jnp.abs(slope) > noise) & (jnp.abs(slope) < 2.0 * curvature)
+    safe = jnp.where(clear, curvature, 1.0)
+    gain = jnp.where(clear, jnp.square(slope) / (8.0 * safe), 0.0)
+    return gain, here + jnp.where(clear, 0.5 * distance * slope / safe, 0.0)
 
 
 def _pick(one_hot, rows, values):

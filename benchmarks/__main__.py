@@ -1,0 +1,66 @@
+"""`python -m benchmarks`: measure, record, draw, and print a table."""
+
+import argparse
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+from . import throughput
+from ._environment import configure
+from ._figure import draw
+from ._table import table, unmeasured
+
+BENCHMARKS = {"throughput": throughput.run}
+"""Name -> what makes its record."""
+_RESULTS = Path(__file__).parent / "results"
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run benchmarks; the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description="Measure speed and error; write NAME.json and NAME.png.",
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"any of {', '.join(BENCHMARKS)}; by default all")
+    parser.add_argument("--quick", action="store_true", help="three games, at most 10,000 points; about two minutes")
+    parser.add_argument(
+        "--out", type=Path, default=_RESULTS, metavar="DIR", help="where to write (default: %(default)s)"
+    )
+    arguments = parser.parse_args(argv)
+    if unknown := [name for name in arguments.names if name not in BENCHMARKS]:
+        parser.error(f"no benchmark {unknown[0]!r}; there is {', '.join(BENCHMARKS)}.")
+    try:
+        arguments.out.mkdir(parents=True, exist_ok=True)
+        if not os.access(arguments.out, os.W_OK):
+            raise PermissionError(f"{arguments.out} cannot be written to.")
+        configure()
+        for name in arguments.names or BENCHMARKS:
+            _one(name, arguments.out, arguments.quick)
+    except OSError as error:
+        print(f"benchmarks: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("benchmarks: interrupted; nothing was written.", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _one(name: str, out: Path, quick: bool) -> None:
+    begin = time.monotonic()
+
+    def say(line: str) -> None:
+        print(f"[{time.monotonic() - begin:5.0f} s] {line}", flush=True)
+
+    record = BENCHMARKS[name](quick=quick, say=say)
+    (out / f"{name}.json").write_text(json.dumps(record, indent=1, allow_nan=False) + "\n")
+    draw(record, out / f"{name}.png")
+    print(table(record))
+    for platform in unmeasured(record):
+        print(f"\n{platform}: not measured.")
+    print(f"\n{out / name}.json and .png, {time.monotonic() - begin:.0f} s")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,54 @@
+"""nashgrid as a sweep runs it: blocks of the sweep's width over all local devices, one block ahead of the results.
+
+The blocks go through the same two passes as in `nashgrid.solver.sweep`; only labels and stores are left out, because
+the points are not a grid. Everything a sweep reports is computed, payoffs and outcomes included.
+"""
+
+from collections import deque
+
+import numpy as np
+from jaxtyping import Float
+
+from nashgrid.solver import BestResponse, GlobalSearch, Method, Newton, Status
+from nashgrid.solver._axes import knobs
+from nashgrid.solver._devices import How, default_width
+from nashgrid.solver._retry import TwoPasses
+
+from ._cases import Case
+from ._competitor import MAX_STEPS, TOLERANCE, Answer, Competitor, Prepared, timed
+
+
+def sweeper(name: str, method: Method, search: GlobalSearch | None) -> Competitor:
+    """nashgrid with a method, and with or without its certificate."""
+
+    def prepare(case: Case, points: Float[np.ndarray, "point parameter"]) -> Prepared:
+        how = How(knobs(case.game, tuple(case.columns), "axes"), (), method, TOLERANCE, MAX_STEPS, search)
+        width = min(len(points), default_width())
+        passes = TwoPasses(case.game, how, width)
+        first = passes.first
+        empty = np.zeros((first.width, points.shape[1]))
+        compile_s = timed(lambda: first.program.lower(first.arrays, empty).compile())
+        blocks = [points[i : i + width] for i in range(0, len(points), width)]
+
+        def run() -> Answer:
+            started: deque = deque()
+            found = []
+            for block in blocks:
+                started.append((passes.start(block), block))
+                if len(started) == 2:
+                    found.append(passes.finish(*started.popleft())[0])
+            found += [passes.finish(*each)[0] for each in started]
+            z = np.concatenate([results[case.strategy] for results in found])
+            status = np.concatenate([results["status"] for results in found])
+            return Answer(z, None if search is None else status == Status.successful)
+
+        return Prepared(compile_s, run)
+
+    return Competitor(name, f"nashgrid {method}, {'certified' if search else 'not certified'}, in blocks", prepare)
+
+
+NASHGRID = (
+    sweeper("newton", Newton(), None),
+    sweeper("best_response", BestResponse(), None),
+    sweeper("best_response_certified", BestResponse(), GlobalSearch()),
+)

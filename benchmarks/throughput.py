@@ -1,0 +1,151 @@
+"""Equilibria per second against the number of points, with the residual that was reached.
+
+Each competitor solves the same points to the same tolerance. Compilation is timed apart; then one run warms up and the
+median of the next three counts. Only points whose residual, recomputed for all alike, is within the tolerance count as
+equilibria, and for certified rows only those whose certificate passed. A size that would take too long is skipped, and
+said to be.
+"""
+
+import statistics
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import jax
+import numpy as np
+
+from ._cases import SEED, Case, cases
+from ._competitor import MAX_STEPS, TOLERANCE, Answer, Competitor, timed
+from ._environment import commit, environment, load, now
+from ._nashgrid import NASHGRID
+from ._plain import PLAIN
+from ._residual import residuals
+from ._scipy import SCIPY
+
+COMPETITORS = (SCIPY, PLAIN, *NASHGRID)
+SIZES = (10**2, 10**3, 10**4, 10**5, 10**6)
+QUICK_SIZES = SIZES[:3]
+QUICK_GAMES = ("linear_cournot_2", "logit_bertrand_3", "open_sourcing_4")
+REPETITIONS = 3
+LIMIT_S = 20.0
+"""A size is skipped if its runs would take longer than this together, going by the size before."""
+NUMBERS = (
+    "compile_s", "seconds", "median_s", "residual_max", "residual_p99", "share_within", "share_successful",
+    "equilibria_per_s",
+)  # fmt: skip
+_PLATFORMS = ("cpu", "gpu")
+
+
+def run(*, quick: bool = False, say: Callable[[str], None] = print) -> dict[str, Any]:
+    """The record: environment, parameters and one row for each game, competitor and number of points."""
+    every = cases()
+    chosen = [every[name] for name in QUICK_GAMES] if quick else list(every.values())
+    record = measure(chosen, COMPETITORS, QUICK_SIZES if quick else SIZES, say)
+    record["parameters"]["quick"] = quick
+    return record
+
+
+def measure(
+    chosen: Iterable[Case], competitors: Iterable[Competitor], sizes: tuple[int, ...], say: Callable[[str], None]
+) -> dict[str, Any]:
+    """The record of some cases, competitors and numbers of points."""
+    chosen, competitors = list(chosen), list(competitors)
+    here, began = environment(), now()
+    rows = []
+    for case in chosen:
+        for competitor in competitors:
+            rows += _rows(case, competitor, sizes, say)
+    others = [p for p in _PLATFORMS if p != here["platform"]]
+    unmeasured = [(p, case, c) for p in others for case in chosen for c in NASHGRID if c in competitors]
+    rows += [_row(case, c, n, note="not measured", platform=p) for p, case, c in unmeasured for n in sizes]
+    here["load_average"] = [here["load_average"], load()]
+    return {
+        "benchmark": "throughput",
+        "date": began,
+        "commit": commit(),
+        "environment": here,
+        "parameters": {
+            "dtype": "float64",
+            "tolerance": TOLERANCE,
+            "max_steps": MAX_STEPS,
+            "seed": SEED,
+            "repetitions": REPETITIONS,
+            "limit_s": LIMIT_S,
+            "start": "middle of the bounds; scipy and plain in logit_bertrand_3: cost + 1/price_coefficient",
+            "residual": "max |z - clip(z + g/|h|, lower, upper)| / max |z|, from the payoff by jax.grad",
+            "games": {case.name: _described(case) for case in chosen},
+            "competitors": {c.name: c.description for c in competitors},
+        },
+        "rows": rows,
+    }
+
+
+def _described(case: Case) -> dict[str, Any]:
+    ranges = {name: list(r) for name, r in case.columns.items()}
+    return {"title": case.title, "class": type(case.game).__name__, "firms": case.firms, "uniform_in": ranges}
+
+
+def _rows(case: Case, competitor: Competitor, sizes: tuple[int, ...], say: Callable[[str], None]) -> list[dict]:
+    rows, last = [], None
+    for size in competitor.sizes or sizes:
+        # Time grows at most in proportion to the number of points.
+        predicted = 0.0 if last is None else (1 + REPETITIONS) * last["median_s"] * size / last["points"]
+        if competitor.missing:
+            row = _row(case, competitor, size, note=competitor.missing)
+        elif predicted > LIMIT_S:
+            row = _row(case, competitor, size, note=f"skipped: predicted {predicted:.0f} s")
+        else:
+            row = last = _timed(case, competitor, size)
+        rows.append(row)
+        say(f"{case.name:<22}{competitor.name:<25}{size:>9,}  {summary(row)}")
+    return rows
+
+
+def _timed(case: Case, competitor: Competitor, size: int) -> dict[str, Any]:
+    points = case.points(size)
+    prepared = competitor.prepare(case, points)
+    prepared.run()
+    answers: list[Answer] = []
+    seconds = [timed(lambda: answers.append(prepared.run())) for _ in range(REPETITIONS)]
+    return _row(case, competitor, size, **judged(case, points, answers[-1], seconds), compile_s=prepared.compile_s)
+
+
+def judged(case: Case, points: np.ndarray, answer: Answer, seconds: list[float]) -> dict[str, Any]:
+    """The numbers of a row: times, and the residuals that all competitors are judged by."""
+    found = residuals(case, points, answer.z)
+    within = found <= TOLERANCE
+    counted = within if answer.successful is None else within & answer.successful
+    middle = statistics.median(seconds)
+    return {
+        "seconds": seconds,
+        "median_s": middle,
+        "residual_max": _finite(np.max(found)),
+        "residual_p99": _finite(np.quantile(found, 0.99, method="higher")),
+        "share_within": float(np.mean(within)),
+        "share_successful": None if answer.successful is None else float(np.mean(answer.successful)),
+        "equilibria_per_s": float(np.sum(counted)) / middle,
+    }
+
+
+def _row(
+    case: Case, competitor: Competitor, size: int, *, note: str | None = None, platform: str | None = None, **have
+):
+    """One row; what was not measured is None, and `note` says why. Infinite residuals are None too."""
+    on = platform or jax.local_devices()[0].platform
+    at = {"game": case.name, "competitor": competitor.name, "platform": on, "points": size}
+    return at | dict.fromkeys(NUMBERS) | have | {"note": note}
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def summary(row: dict[str, Any]) -> str:
+    """A row in a line, the rate never without its residual."""
+    if row["note"] is not None:
+        return row["note"]
+    worst = "infinite" if row["residual_max"] is None else f"{row['residual_max']:.0e}"
+    passed = "" if row["share_successful"] is None else f", certified {row['share_successful']:.2%}"
+    return (
+        f"{row['equilibria_per_s']:>13,.0f}/s  residual max {worst}, {row['share_within']:.2%} within tolerance{passed}"
+        f"  (compiled in {row['compile_s']:.1f} s)"
+    )

@@ -1,0 +1,150 @@
+"""The benchmarks measure what they say: one residual for all, nothing counted that missed it, nothing invented."""
+
+import dataclasses
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from benchmarks import __main__ as command
+from benchmarks import _nashgrid, _residual, throughput
+from benchmarks._cases import cases
+from benchmarks._competitor import Answer, Competitor, Prepared
+from benchmarks._figure import draw
+from benchmarks._nashgrid import NASHGRID
+from benchmarks._plain import PLAIN
+from benchmarks._residual import residuals
+from benchmarks._scipy import SCIPY
+from benchmarks._table import table, unmeasured
+
+from nashgrid.games import linear_cournot_equilibrium
+from nashgrid.solver._axes import knobs, put
+
+pytestmark = pytest.mark.xdist_group("benchmarks")
+CASE = cases()["linear_cournot_2"]
+
+
+def closed_form(points):
+    """The equilibria of `CASE`."""
+    return np.stack([linear_cournot_equilibrium(p[0], p[1], p[2:]) for p in jnp.asarray(points)])
+
+
+def exact(case, points):
+    """A competitor that knows the answer."""
+    return Prepared(0.0, lambda: Answer(closed_form(points), None))
+
+
+@pytest.fixture(scope="module")
+def record():
+    scipy = dataclasses.replace(SCIPY, sizes=(8,))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_nashgrid, "default_width", lambda: 24)  # Three blocks, the last one not full.
+        return throughput.measure([CASE], (scipy, PLAIN, *NASHGRID), (64,), lambda line: None)
+
+
+def test_a_record_is_json_with_parameters_and_environment(record):
+    assert json.loads(json.dumps(record, allow_nan=False)) == record
+    assert set(record) == {"benchmark", "date", "commit", "environment", "parameters", "rows"}
+    assert record["environment"]["jaxlib"] and record["environment"]["cores"] >= 1 and record["environment"]["x64"]
+    assert record["parameters"]["tolerance"] == 1e-8
+    assert set(record["parameters"]["games"]["linear_cournot_2"]["uniform_in"]) == set(CASE.columns)
+
+
+def test_every_rate_has_its_residual(record):
+    measured = [row for row in record["rows"] if row["note"] is None]
+    assert {row["competitor"] for row in measured} == {"scipy", "plain", *(c.name for c in NASHGRID)}
+    for row in measured:
+        assert 0.0 <= row["residual_p99"] <= row["residual_max"] <= 1e-8, row
+        assert row["share_within"] == 1.0
+        assert row["median_s"] == sorted(row["seconds"])[1]
+        assert row["equilibria_per_s"] == pytest.approx(row["points"] / row["median_s"])
+        assert row["share_successful"] == (1.0 if row["competitor"].endswith("certified") else None)
+
+
+def test_what_was_not_measured_has_no_numbers(record):
+    here = record["environment"]["platform"]
+    others = [row for row in record["rows"] if row["platform"] != here]
+    assert len(others) == len(NASHGRID)
+    assert all(row["note"] == "not measured" and row[name] is None for row in others for name in throughput.NUMBERS)
+    assert list(unmeasured(record)) == [p for p in ("cpu", "gpu") if p != here]
+
+
+def test_the_table_and_the_figure_show_every_competitor(record, tmp_path):
+    lines = table(record).splitlines()
+    for name in record["parameters"]["competitors"]:
+        (line,) = [line for line in lines if line.split()[:1] == [name]]
+        assert "100.00%" in line
+    draw(record, tmp_path / "figure.png")
+    assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_residual_is_the_one_known_for_linear_demand(monkeypatch):
+    monkeypatch.setattr(_residual, "_LANES", 24)
+    points = CASE.points(64)
+    intercept, slope, cost = points[:, :1], points[:, 1:2], points[:, 2:]
+    z = np.random.default_rng(0).uniform(0.5, 1.5, (64, 2)) * closed_form(points)
+    own = (intercept - cost - slope * (z.sum(axis=1, keepdims=True) + z)) / (2.0 * slope)
+    target = np.clip(z + own, 0.0, intercept / slope)
+    expected = np.abs(target - z).max(axis=1) / np.maximum(z, target).max(axis=1)
+    assert expected.min() > 1e-4
+    np.testing.assert_allclose(residuals(CASE, points, z), expected, rtol=1e-12)
+
+
+def test_a_wrong_answer_is_caught_and_not_counted():
+    points = CASE.points(64)
+    right = closed_form(points)
+    assert residuals(CASE, points, right).max() <= 1e-14
+    wrong = right.copy()
+    wrong[5, 1] *= 1.0 + 1e-6
+    row = throughput.judged(CASE, points, Answer(wrong, None), [1.0, 1.0, 1.0])
+    assert row["share_within"] == 63 / 64 and row["equilibria_per_s"] == 63.0
+    assert 1e-7 < row["residual_max"] < 1e-5
+    all_wrong = throughput.judged(CASE, points, Answer(right * (1.0 + 1e-7), None), [1.0, 1.0, 1.0])
+    assert all_wrong["share_within"] == 0.0 and all_wrong["equilibria_per_s"] == 0.0
+    wrong[5, 1] = np.nan
+    row = throughput.judged(CASE, points, Answer(wrong, None), [1.0, 1.0, 1.0])
+    assert row["residual_max"] is None and row["equilibria_per_s"] == 63.0
+
+
+def test_a_point_without_a_certificate_is_not_counted():
+    points = CASE.points(64)
+    answer = Answer(closed_form(points), np.arange(64) < 16)
+    row = throughput.judged(CASE, points, answer, [2.0, 2.0, 2.0])
+    assert row["share_within"] == 1.0 and row["share_successful"] == 0.25 and row["equilibria_per_s"] == 8.0
+
+
+def test_a_size_that_takes_too_long_is_skipped_without_numbers(monkeypatch):
+    monkeypatch.setattr(throughput, "LIMIT_S", 0.0)
+    record = throughput.measure([CASE], [Competitor("exact", "", exact)], (4, 8), lambda line: None)
+    first, second = record["rows"]
+    assert first["residual_max"] <= 1e-14 and first["note"] is None
+    assert second["note"].startswith("skipped: predicted")
+    assert all(second[name] is None for name in throughput.NUMBERS)
+
+
+def test_a_missing_competitor_says_so():
+    absent = Competitor("absent", "", exact, missing="skipped: not installed")
+    (row,) = throughput.measure([CASE], [absent], (4,), lambda line: None)["rows"]
+    assert row["note"] == "skipped: not installed" and row["median_s"] is None
+
+
+@pytest.mark.parametrize("case", cases().values(), ids=list(cases()))
+def test_all_competitors_see_the_same_parameters(case):
+    points = case.points(3)
+    np.testing.assert_array_equal(points, case.points(7)[:3])
+    swept = put(case.game, knobs(case.game, tuple(case.columns), "axes"), list(points[2]))
+    for mine, theirs in zip(jax.tree.leaves(case.at(points[2])), jax.tree.leaves(swept), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+def test_an_unknown_benchmark_is_a_one_line_error(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        command.main(["nothing"])
+    assert "no benchmark 'nothing'; there is throughput." in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_be_made_is_a_one_line_error(capsys, tmp_path):
+    (tmp_path / "file").write_text("")
+    assert command.main(["--out", str(tmp_path / "file" / "inside")]) == 1
+    assert capsys.readouterr().err.count("\n") == 1
