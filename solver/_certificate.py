@@ -110,12 +110,15 @@ def _payoff_scale(layout, z, payoff, curvature, size):
 
 
 def _concavity(hessian, free, layout: Layout) -> Float[Array, ""]:
-    """Largest eigenvalue of the firms' scaled own Hessians on the free strategies; -inf without any."""
-    hessian = jnp.where(free[:, None] & free[None, :], hessian, jnp.where(np.eye(layout.size, dtype=bool), -1e9, 0.0))
+    """Largest eigenvalue of the firms' scaled own Hessians on the free strategies; -inf without any.
+
+    The others get -1 on the diagonal, which never is the largest: the free ones have unit diagonals.
+    """
+    hessian = jnp.where(free[:, None] & free[None, :], hessian, jnp.where(np.eye(layout.size, dtype=bool), -1.0, 0.0))
     if layout.own.shape[1] == 1:
         largest = jnp.max(own_diagonal(hessian))
     else:
-        largest = jnp.max(jax.vmap(largest_eigenvalue)(own_blocks(hessian, layout, padding=-1e9)))
+        largest = jnp.max(jax.vmap(largest_eigenvalue)(own_blocks(hessian, layout)))
     return jnp.where(jnp.any(free), largest, -jnp.inf)
 
 
@@ -124,7 +127,7 @@ def _steepest(hessian, curvature, layout: Layout) -> Float[Array, "firm own"]:
     count = layout.own.shape[1]
     if count == 1:
         return jnp.zeros(layout.own.shape, hessian.dtype)
-    ways = jax.vmap(top_eigenvector)(own_blocks(hessian, layout, padding=-1e9))
+    ways = jax.vmap(top_eigenvector)(own_blocks(hessian, layout))
     real = layout.own < layout.size
     size = jnp.sqrt(curvature[np.minimum(layout.own, layout.size - 1)])
     return jnp.where(real, ways / size, 0.0)

@@ -35,7 +35,7 @@ def prepare(problem: Problem) -> Problem:
     if len(kinds) > 1:
         names = ", ".join(sorted(str(kind) for kind in kinds))
         raise GameError(f"The fields of {type(problem).__name__} mix the dtypes {names}; convert them to one.")
-    check(problem)
+    _once(problem)
     return problem
 
 
@@ -58,52 +58,52 @@ def _converted(path: tuple, leaf: Any) -> Any:
     raise GameError(f"Field {name!r} holds a {type(leaf).__name__}; declare it with `eqx.field(static=True)`.")
 
 
+def _once(problem: Problem) -> None:
+    """`check`, done once for all problems of one structure."""
+    arrays, rest = eqx.partition(problem, eqx.is_array)
+    leaves, tree = jax.tree.flatten(arrays)
+    statics, static_tree = jax.tree.flatten(rest)
+    key = (tuple((leaf.shape, leaf.dtype) for leaf in leaves), tree, tuple(statics), static_tree)
+    try:
+        hash(key)
+    except TypeError as error:
+        raise GameError(f"A static field of the game cannot be hashed ({error}): use tuples, not lists.") from None
+    _check_structure(key)
+
+
+@functools.lru_cache(maxsize=1024)
+def _check_structure(key: tuple) -> None:
+    leaves, tree, statics, static_tree = key
+    arrays = jax.tree.unflatten(tree, [jax.ShapeDtypeStruct(shape, dtype) for shape, dtype in leaves])
+    problem = eqx.combine(arrays, jax.tree.unflatten(static_tree, statics))
+    try:
+        eqx.filter_eval_shape(check, problem)
+    except GameError as error:
+        # Without what JAX notes on an exception that passes through it.
+        raise GameError(*error.args) from None
+    except _NOT_TRACEABLE as error:
+        reason = str(error).partition("\n")[0]
+        raise GameError(
+            f"{type(problem).__name__} cannot be traced by JAX ({type(error).__name__}: {reason[:120]}): write payoff, "
+            "bounds and outcomes with jax.numpy instead of NumPy, and jnp.where instead of `if`."
+        ) from None
+
+
+_NOT_TRACEABLE = (
+    jax.errors.TracerArrayConversionError,
+    jax.errors.ConcretizationTypeError,
+    jax.errors.TracerIntegerConversionError,
+)
+
+
 @functools.singledispatch
 def check(problem: Problem) -> None:
-    """Refuse a problem whose definition does not fit together; shapes only, so that it works while tracing."""
+    """Refuse a problem whose definition does not fit together; looks at shapes only, and may be traced."""
     raise GameError(f"{type(problem).__name__} is neither a Game nor a Leader.")
 
 
 @check.register
 def _(game: Game) -> None:
-    shapes = eqx.filter(game, eqx.is_array)
-    _check_shapes(jax.tree.map(_Shape, shapes), eqx.filter(game, eqx.is_array, inverse=True))
-
-
-class _Shape:
-    """A shape and dtype as a hashable leaf, so that one definition is checked once."""
-
-    def __init__(self, leaf: jax.Array):
-        self.shape, self.dtype = leaf.shape, leaf.dtype
-
-    def __hash__(self) -> int:
-        return hash((self.shape, self.dtype))
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Shape) and (self.shape, self.dtype) == (other.shape, other.dtype)
-
-
-def _check_shapes(shapes, rest) -> None:
-    leaves, tree = jax.tree.flatten(shapes)
-    statics, static_tree = jax.tree.flatten(rest)
-    key = (tuple(leaves), tree, tuple(statics), static_tree)
-    try:
-        _check_once(key)
-    except TypeError as error:
-        if "unhashable" not in str(error):
-            raise
-        raise GameError(f"A static field of the game cannot be hashed ({error}): use tuples, not lists.") from None
-
-
-@functools.lru_cache(maxsize=1024)
-def _check_once(key) -> None:
-    leaves, tree, statics, static_tree = key
-    arrays = jax.tree.unflatten(tree, [jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for leaf in leaves])
-    rest = jax.tree.unflatten(static_tree, statics)
-    eqx.filter_eval_shape(_check_game, eqx.combine(arrays, rest))
-
-
-def _check_game(game: Game) -> None:
     what = type(game).__name__
     firms = game.firms
     if not isinstance(firms, tuple) or not firms or not all(isinstance(name, str) for name in firms):
@@ -117,39 +117,50 @@ def _check_game(game: Game) -> None:
     z, _ = bounds_of(game, layout, dtype)
     s = layout.unflatten(z)
     payoff = game.payoff(s)
-    if np.shape(payoff) != (layout.firms,):
+    expected = f"it must return an array of one payoff for each of the {layout.firms} firms {firms}"
+    if not isinstance(payoff, jax.Array):
+        raise GameError(f"{what}.payoff returned a {type(payoff).__name__}; {expected}.")
+    if payoff.shape != (layout.firms,):
+        raise GameError(f"{what}.payoff returned shape {payoff.shape}; {expected}, shape ({layout.firms},).")
+    if payoff.dtype != dtype:
         raise GameError(
-            f"{what}.payoff returned shape {np.shape(payoff)}; it must return one payoff for each of the "
-            f"{layout.firms} firms {firms}, shape ({layout.firms},)."
-        )
-    if jnp.result_type(payoff) != dtype:
-        raise GameError(
-            f"{what}.payoff returned dtype {jnp.result_type(payoff)} for {dtype} strategies; compute in the dtype of "
-            "the strategies and parameters."
+            f"{what}.payoff returned dtype {payoff.dtype} for {dtype} strategies; compute in the dtype of the "
+            "strategies and parameters."
         )
     outcomes = game.outcomes(s)
+    if not isinstance(outcomes, Mapping):
+        raise GameError(f"{what}.outcomes() returned a {type(outcomes).__name__}; it must return a dict by name.")
     for name in outcomes:
         if name in bounds or name in _RESERVED:
             raise GameError(f"{what}.outcomes() reports {name!r}, which is taken; rename it.")
-    if unknown := set(game.start()) - set(bounds):
-        raise GameError(f"{what}.start() names {sorted(unknown)}, but the strategies are {list(bounds)}.")
+    _check_profile(f"{what}.start()", game.start(), dict(zip(layout.names, layout.shapes, strict=True)))
+
+
+def _check_profile(what: str, given: Any, shapes: dict[str, tuple[int, ...]]) -> None:
+    """Refuse a start that is no profile of the strategies."""
+    if not isinstance(given, Mapping):
+        raise GameError(f"{what} is {given!r}; give a dict: name of a strategy -> values.")
+    for name, value in given.items():
+        if name not in shapes:
+            raise GameError(f"{what} names {name!r}, but the strategies are {list(shapes)}.")
+        if np.shape(value) not in ((), shapes[name]):
+            raise GameError(f"{what}[{name!r}] has shape {np.shape(value)}; give a scalar or shape {shapes[name]}.")
+        if not isinstance(value, Tracer) and not np.issubdtype(np.asarray(value).dtype, np.number):
+            raise GameError(f"{what}[{name!r}] is {value!r}; give numbers.")
 
 
 def _is_pair(pair: Any) -> bool:
     return isinstance(pair, tuple | list) and len(pair) == 2
 
 
-def check_start(game: Game, start: dict[str, ArrayLike]) -> None:
-    """Refuse a start that names no strategy, has another shape, or is not finite."""
-    layout = layout_of(game)
-    shapes = dict(zip(layout.names, layout.shapes, strict=True))
+def check_start(game: Game, start: Any) -> dict[str, jax.Array]:
+    """A start as arrays, or a refusal: it names no strategy, has another shape, or is not finite."""
+    layout, dtype = layout_of(game), dtype_of(game)
+    _check_profile("start", start, dict(zip(layout.names, layout.shapes, strict=True)))
     for name, value in start.items():
-        if name not in shapes:
-            raise GameError(f"start names {name!r}, but the strategies are {list(shapes)}.")
-        if np.shape(value) not in ((), shapes[name]):
-            raise GameError(f"start[{name!r}] has shape {np.shape(value)}; give a scalar or shape {shapes[name]}.")
         if not isinstance(value, Tracer) and not np.all(np.isfinite(value)):
             raise GameError(f"start[{name!r}] is {value}; give finite numbers.")
+    return {name: jnp.asarray(value, dtype) for name, value in start.items()}
 
 
 def check_options(
@@ -178,7 +189,7 @@ def default_tol(dtype: jnp.dtype) -> float:
     return 1e-10 if jnp.finfo(dtype).bits == 64 else 3e-5
 
 
-def explain(game: Game, start: dict[str, ArrayLike]) -> str | None:
+def explain(game: Game, start: Mapping[str, ArrayLike]) -> str | None:
     """Why a game cannot even be started at these parameters, in one sentence; None if it can."""
     from ._equilibrium import start_of
 

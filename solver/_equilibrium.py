@@ -5,7 +5,7 @@ and files are not its business.
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import jax
@@ -31,7 +31,7 @@ def equilibrium(
     problem: Problem,
     method: Method,
     *,
-    start: dict[str, ArrayLike] | None = None,
+    start: Mapping[str, ArrayLike] | None = None,
     tol: float,
     max_steps: int,
     search: GlobalSearch | None,
@@ -45,7 +45,7 @@ def nash(
     game: Game,
     method: Method,
     *,
-    start: dict[str, ArrayLike] | None = None,
+    start: Mapping[str, ArrayLike] | None = None,
     tol: float,
     max_steps: int,
     search: GlobalSearch | None,
@@ -73,7 +73,7 @@ def nash(
 
 
 def start_of(
-    game: Game, layout: Layout, dtype: jnp.dtype, start: dict[str, ArrayLike] | None
+    game: Game, layout: Layout, dtype: jnp.dtype, start: Mapping[str, ArrayLike] | None
 ) -> Float[Array, " strategy"]:
     """The stacked start: `start`, else `Game.start()`, else a point inside the bounds; projected on the bounds."""
     lower, upper = bounds_of(game, layout, dtype)

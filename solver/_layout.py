@@ -77,7 +77,13 @@ def layout_of(game: Game) -> Layout:
     if unknown := set(owners) - set(bounds):
         raise GameError(f"owners() names {sorted(unknown)}, but bounds() has only {sorted(bounds)}.")
     for name, (lower, upper) in bounds.items():
-        shape = np.broadcast_shapes(np.shape(lower), np.shape(upper))
+        try:
+            shape = np.broadcast_shapes(np.shape(lower), np.shape(upper))
+        except ValueError:
+            raise GameError(
+                f"Strategy {name!r} has a lower bound of shape {np.shape(lower)} and an upper bound of shape "
+                f"{np.shape(upper)}; give both the same shape, or scalars."
+            ) from None
         expected = len(owners[name]) if name in owners else firms
         shape = shape or (expected,)
         if shape[0] != expected:
@@ -142,11 +148,9 @@ def same_owner(layout: Layout) -> Bool[Array, "strategy strategy"]:
     return jnp.asarray(owner[:, None] == owner[None, :])
 
 
-def own_blocks(
-    matrix: Float[Array, "strategy strategy"], layout: Layout, padding: float = -1.0
-) -> Float[Array, "firm own own"]:
-    """Each firm's own block; firms that choose fewer strategies than others get `padding` on the diagonal."""
+def own_blocks(matrix: Float[Array, "strategy strategy"], layout: Layout) -> Float[Array, "firm own own"]:
+    """Each firm's own block; firms that choose fewer strategies than others are padded by -1 on the diagonal."""
     own = np.minimum(layout.own, layout.size - 1)
     real = layout.own < layout.size
     blocks = matrix[own[:, :, None], own[:, None, :]]
-    return jnp.where(real[:, :, None] & real[:, None, :], blocks, padding * jnp.eye(own.shape[1], dtype=matrix.dtype))
+    return jnp.where(real[:, :, None] & real[:, None, :], blocks, -jnp.eye(own.shape[1], dtype=matrix.dtype))

@@ -8,6 +8,7 @@ exhaustively.
 """
 
 import functools
+from collections.abc import Mapping
 from typing import Any
 
 import equinox as eqx
@@ -174,7 +175,7 @@ def lead(
     leader: Leader,
     method: Method,
     *,
-    start: dict[str, ArrayLike] | None = None,
+    start: Mapping[str, ArrayLike] | None = None,
     tol: float,
     max_steps: int,
     search: GlobalSearch | None,

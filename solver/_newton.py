@@ -20,8 +20,8 @@ _HOPELESS = 1e-4
 class Newton(Method):
     """Active-set Newton on the stacked conditions, with a non-monotone backtracking line search on the residual.
 
-    >>> Newton()
-    Newton(escapes=0)
+    >>> Newton(escapes=2)
+    Newton(escapes=2)
     """
 
     escapes: int = eqx.field(static=True, default=0)

@@ -169,7 +169,8 @@ def _summit(points, values, here, value):
     """
     below, above = values[len(points) // 2 - 1], values[len(points) // 2]
     distance = points[len(points) // 2] - here
-    inside = (here - points[len(points) // 2 - 1] > 0.999 * distance) & (distance > 0)
+    # Only between points equally far on both sides: not where a bound has cut one of them off.
+    inside = (jnp.abs(here - points[len(points) // 2 - 1] - distance) < 1e-3 * distance) & (distance > 0)
     slope, curvature = above - below, 2.0 * value - above - below
     noise = 8.0 * jnp.finfo(values.dtype).eps * jnp.maximum(jnp.abs(above), jnp.abs(below))
     clear = inside & (curvature > noise) & (jnp.abs(slope) > noise) & (jnp.abs(slope) < 2.0 * curvature)

@@ -1,5 +1,7 @@
 """Solve one problem at one point: check the definition, compile once, raise at the end if there is no equilibrium."""
 
+from collections.abc import Mapping
+
 import equinox as eqx
 from jax.core import Tracer
 from jaxtyping import ArrayLike
@@ -20,7 +22,7 @@ def solve(
     problem: Problem,
     method: Method | None = None,
     *,
-    start: dict[str, ArrayLike] | None = None,
+    start: Mapping[str, ArrayLike] | None = None,
     tol: float | None = None,
     max_steps: int = 256,
     certify: bool | GlobalSearch = True,
@@ -52,7 +54,7 @@ def solve(
     if start is not None:
         if not isinstance(problem, Game):
             raise GameError("start is for games; a Leader starts in the middle of its interval.")
-        check_start(problem, start)
+        start = check_start(problem, start)
     tol, search = check_options(method, tol, max_steps, dtype_of(problem), certify)
     result = _compiled(problem, start, method, tol, int(max_steps), search)
     if throw and not isinstance(result.status, Tracer):

@@ -1,0 +1,1 @@
+"""The figures, one script for each: `python -m figures`."""

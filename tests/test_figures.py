@@ -1,0 +1,214 @@
+"""The figures: what they show is what was solved and what is true, and the same command gives the same files."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import xarray as xr
+from figures import inverted_u, merger_map, regime_map, research_map
+from figures.__main__ import FIGURES, caption, main, make
+from figures._style import percent, style
+from figures._sweeps import Sweeps
+from jaxtyping import Array, Float
+
+from nashgrid.games import LinearValueOpenSourcing, gain_from_opening, threshold_edge
+from nashgrid.solver import Game, Leader, Status, StoreError, parameter
+from nashgrid.solver._spec import read
+
+pytestmark = pytest.mark.xdist_group("figures")  # They share their sweeps.
+# So small, and so that the two sweeps of the linear model have as many points: they then share one compiled program.
+POINTS = {"inverted_u": 16, "regime_map": 8, "research_map": 8, "merger_map": 8}
+
+
+@pytest.fixture(scope="module")
+def sweeps(tmp_path_factory):
+    return Sweeps(tmp_path_factory.mktemp("stores"))
+
+
+@pytest.fixture(scope="module", params=FIGURES)
+def name(request):
+    return request.param
+
+
+def texts(legend):
+    return [text.get_text() for text in legend.get_texts()]
+
+
+def test_the_same_file_every_time(name, sweeps, tmp_path):
+    (tmp_path / "again").mkdir()
+    first = make(name, tmp_path, sweeps, POINTS[name]).read_bytes()
+    assert first.startswith(b"\x89PNG") and len(first) > 20_000
+    assert b"Software" not in first and b"matplotlib" not in first
+    assert make(name, tmp_path / "again", sweeps, POINTS[name]).read_bytes() == first
+
+
+def test_every_axis_and_colour_bar_is_labelled(name, sweeps):
+    with style():
+        figure = FIGURES[name].draw(FIGURES[name].compute(sweeps, POINTS[name]))
+        figure.draw_without_rendering()
+        outer = [ax for ax in figure.axes if ax.get_subplotspec() is not None]
+        below = [ax for ax in outer if ax.get_subplotspec().is_last_row()]
+        left = [ax for ax in outer if ax.get_subplotspec().is_first_col() and ax.get_label() != "<colorbar>"]
+    assert figure.get_suptitle()
+    assert below and all(ax.get_xlabel() or ax.get_ylabel() for ax in below)
+    assert left and all(ax.get_ylabel() for ax in left)
+    assert figure.legends or any(ax.get_legend() for ax in figure.axes) or name == "merger_map"
+
+
+def test_inverted_u_is_the_closed_form(sweeps):
+    found = inverted_u.gain(inverted_u.compute(sweeps, 16)["inverted_u"])
+    edge, share = np.meshgrid(found["edge"], found["owner_share"], indexing="ij")
+    exact = gain_from_opening(LinearValueOpenSourcing(owner_share=share, edge=edge))
+    np.testing.assert_allclose(found.transpose("edge", "owner_share"), exact, atol=1e-12)
+
+
+def test_regime_map_has_the_exact_boundary(sweeps):
+    data = regime_map.compute(sweeps, 8)
+    linear = data["linear"]
+    assert (linear["status"] == Status.successful).all()
+    game = LinearValueOpenSourcing(owner_share=linear["owner_share"].values, value=0.65, opening_cost=0.02)
+    exact = np.asarray(threshold_edge(game))
+    opens = linear["edge"].values[None, :] < exact[:, None]
+    np.testing.assert_array_equal(linear["openness"].transpose("owner_share", "edge"), opens)
+    # The gain is linear in the edge, so that interpolation is exact.
+    inside = (exact > 0.0) & (exact < 0.1)
+    assert inside.sum() >= 4
+    np.testing.assert_allclose(regime_map.boundary(linear)[inside], exact[inside], rtol=1e-9)
+    assert np.isnan(regime_map.boundary(linear)[~inside]).all()
+    for _, panel in data["competition"].groupby("competition"):
+        assert 0.1 < panel["openness"].mean() < 0.9
+
+
+def test_failed_points_have_a_colour_and_a_name(sweeps):
+    data = {name: each.copy(deep=True) for name, each in regime_map.compute(sweeps, 8).items()}
+    data["linear"]["status"][2, 3] = int(Status.subgame_failed)
+    with style():
+        figure = regime_map.draw(data)
+    assert texts(figure.legends[0])[-1] == "no equilibrium found"
+    assert np.isnan(regime_map.boundary(data["linear"])).sum() > 0
+
+
+def test_merger_map_needs_both_sweeps(sweeps):
+    data = {name: each.copy(deep=True) for name, each in merger_map.compute(sweeps, 8).items()}
+    change = merger_map.effects(data)
+    assert (change["status"] == Status.successful).all()
+    assert (change["price"] > 0.0).all() and (change["surplus"] < 0.0).all()
+    data["before"]["status"][1, 1] = int(Status.max_steps)
+    data["after"]["status"][2, 2] = int(Status.deviation_found)
+    status = merger_map.effects(data)["status"]
+    assert (status[1, 1], status[2, 2]) == (Status.max_steps, Status.deviation_found)
+    assert (status == Status.successful).sum() == 8**2 - 2
+    with style():
+        figure = merger_map.draw(data)
+    assert texts(figure.legends[0]) == ["no equilibrium found"]
+
+
+def research_profit(own, rival, spillover, cost):
+    """d'Aspremont and Jacquemin's profit, by hand: demand 10 - Q, marginal cost 8 before research."""
+    mine, other = 8.0 - own - spillover * rival, 8.0 - rival - spillover * own
+    duopoly, alone = np.maximum((10.0 - 2.0 * mine + other) / 3.0, 0.0), (10.0 - mine) / 2.0
+    quantity = np.where(10.0 - 2.0 * other + mine < 0.0, alone, duopoly)
+    return quantity**2 - cost * own**2 / 2.0
+
+
+def test_research_map_is_right_about_what_is_an_equilibrium(sweeps):
+    data = research_map.compute(sweeps, 8)
+    regions = research_map.regions(data)
+    assert {0.0, 1.0, 3.0, 4.0} <= set(np.unique(regions))
+    for (i, j), region in np.ndenumerate(regions.values):
+        beta, gamma = float(regions["spillover"][i]), float(regions["research_cost"][j])
+        tried = np.linspace(0.0, 8.0 / (1.0 + beta), 2001)
+        for each in data.values():
+            if each["status"][i, j] == Status.successful:
+                one, two = each["research"].values[i, j]
+                for own, rival in ((one, two), (two, one)):
+                    gain = research_profit(tried, rival, beta, gamma) - research_profit(own, rival, beta, gamma)
+                    assert gain.max() < 1e-9
+        if region == 3.0:  # No symmetric profile is an equilibrium.
+            same = tried[::10]
+            gains = research_profit(tried[:, None], same[None, :], beta, gamma) - research_profit(
+                same, same, beta, gamma
+            )
+            assert gains.max(axis=0).min() > 1e-4
+
+
+def test_importing_makes_no_array():
+    """Else it would be made before JAX is set up, in single precision."""
+    program = "import figures.__main__, jax; jax.config.update('jax_num_cpu_devices', 3); print(jax.device_count())"
+    environment = {**os.environ, "JAX_PLATFORMS": "cpu"}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment)
+    assert (done.stdout, done.stderr) == ("3\n", "")
+
+
+def test_captions(capsys):
+    assert main(["--list"]) == 0
+    said = capsys.readouterr().out
+    for name, script in FIGURES.items():
+        assert f"{name} ({script.POINTS} points an axis)\n" in said
+        assert caption(name) in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["inverted"], "no figure 'inverted'; there is inverted_u, regime_map, research_map, merger_map."),
+        (["--points", "1"], "--points 1: give at least 2."),
+    ],
+)
+def test_wrong_arguments(arguments, message, capsys):
+    with pytest.raises(SystemExit) as error:
+        main(arguments)
+    assert error.value.code == 2
+    assert capsys.readouterr().err.endswith(f"{message}\n")
+
+
+def test_a_file_in_the_place_of_the_folder(tmp_path, capsys):
+    (tmp_path / "out").write_text("")
+    assert main(["inverted_u", "--out", str(tmp_path / "out")]) == 1
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+class Monopoly(Game):
+    cost: Float[Array, ""] = parameter(1.0)
+    scale: Float[Array, ""] = parameter(1.0)
+    firms = ("monopolist",)
+
+    def bounds(self):
+        return {"q": (0.0, 10.0)}
+
+    def payoff(self, s):
+        return (5.0 - s["q"] - self.cost) * s["q"] * self.scale
+
+
+def test_sweeps_are_kept_until_something_changes(tmp_path):
+    lines = []
+    axes = {"cost": np.array([1.0, 2.0])}
+    first = Sweeps(tmp_path, lines.append)("monopoly", Monopoly(), axes)
+    np.testing.assert_allclose(first["q"].values.ravel(), [2.0, 1.5])
+    (store,) = tmp_path.iterdir()
+    made = store.stat().st_ctime_ns
+    xr.testing.assert_identical(Sweeps(tmp_path, lines.append)("monopoly", Monopoly(), axes), first)
+    assert store.stat().st_ctime_ns == made and "exists" in lines[2]
+    with pytest.raises(StoreError, match="'scale'"):
+        Sweeps(tmp_path)("monopoly", Monopoly(scale=2.0), axes)
+    changed = Sweeps(tmp_path, again=True)("monopoly", Monopoly(scale=2.0), axes)
+    np.testing.assert_allclose(changed["payoff"], 2.0 * first["payoff"])
+
+
+def test_percent_never_rounds_to_all_or_nothing():
+    assert [percent(share) for share in (0.0, 1e-5, 0.123, 0.99999, 1.0)] == [
+        "0 %",
+        "< 0.1 %",
+        "12.3 %",
+        "> 99.9 %",
+        "100 %",
+    ]
+
+
+def test_specification_of_the_first_map():
+    spec = read("figures/open_sourcing.toml")
+    problem = spec.problem()
+    assert [len(values) for values in spec.axes.values()] == [512, 512]
+    assert isinstance(problem, Leader) and problem.firms == ("owner",) and len(problem.game.firms) == 5
