@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+import time
 import traceback
 from pathlib import Path
 from typing import Any
@@ -58,7 +59,8 @@ a specification:
   x = "intercept"
   y = "cost[0]"
   select = {firm = "A"}
-  file = "q.png"
+  # labels = {0 = "closed", 1 = "open"}                            # in a regime map
+  file = "q.png"                    # title, xlabel and ylabel can be given too
 """
 
 
@@ -137,12 +139,17 @@ def _sweep(arguments: argparse.Namespace) -> None:
     _import_from_here()
     store = arguments.store or spec.store.get("path")
     shown = None if not arguments.quiet else False
+    begin = time.monotonic()
     data = sweep(spec.problem(), spec.axes, store=store, shard=arguments.shard, progress=shown, **spec.options())
+    took = time.monotonic() - begin
     file = arguments.plot or spec.plot.get("file")
     if file:
         draw(data, file, **{k: v for k, v in spec.plot.items() if k != "file"})
     if not arguments.quiet:
         print(report(data, None if store is None else Store(store)))
+        print(f"took      {took:.1f} s, compilation included")
+        if file:
+            print(f"picture   {file}")
 
 
 def _status(arguments: argparse.Namespace) -> None:

@@ -51,8 +51,11 @@ def draw(
     y: str | None = None,
     select: dict[str, Any] | None = None,
     title: str | None = None,
+    labels: dict[str, str] | None = None,
+    xlabel: str | None = None,
+    ylabel: str | None = None,
 ) -> None:
-    """One variable into a file; the same data give the same bytes."""
+    """One variable into a file; the same data give the same bytes. `labels` names the values in a regime map."""
     if variable not in data:
         raise GameError(f"There is no variable '{variable}'; {suggest(variable, map(str, data.data_vars))}")
     chosen, status = _select(data, data[variable], data["status"], select or {})
@@ -75,11 +78,12 @@ def draw(
         elif kind == "status":
             status_map(chosen, x=x, y=str(y), ax=ax)
         elif kind == "regime":
-            regime_map(chosen, x=x, y=str(y), status=status, ax=ax)
+            named = {_number("labels", value, float): label for value, label in (labels or {}).items()}
+            regime_map(chosen, x=x, y=str(y), status=status, labels=named or None, ax=ax)
         else:
             value_map(chosen, x=x, y=str(y), status=status, ax=ax)
-        if title:
-            ax.set_title(title)
+        given = {"title": title, "xlabel": xlabel, "ylabel": ylabel}
+        ax.set(**{name: text for name, text in given.items() if text})
         svg_or_pdf = str(file).lower().endswith((".svg", ".pdf"))
         metadata = {"Date" if str(file).lower().endswith(".svg") else "CreationDate": None} if svg_or_pdf else None
         try:

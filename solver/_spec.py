@@ -28,7 +28,7 @@ _KEYS: dict[str, tuple[str, ...]] = {
     "leader": ("choose", "maximize", "choices", "interval"),
     "solve": ("method", "tol", "max_steps", "certify", "dtype", "sensitivity"),
     "store": ("path", "chunk"),
-    "plot": ("kind", "variable", "x", "y", "select", "file", "title"),
+    "plot": ("kind", "variable", "x", "y", "select", "labels", "xlabel", "ylabel", "file", "title"),
 }
 
 

@@ -17,7 +17,6 @@ from nashgrid.games import LinearValueOpenSourcing, gain_from_opening, threshold
 from nashgrid.solver import Game, Leader, Status, StoreError, parameter
 from nashgrid.solver._spec import read
 
-pytestmark = pytest.mark.xdist_group("figures")  # They share their sweeps.
 # So small, and so that the two sweeps of the linear model have as many points: they then share one compiled program.
 POINTS = {"inverted_u": 16, "regime_map": 8, "research_map": 8, "merger_map": 8}
 
