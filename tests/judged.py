@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from nashgrid.solver import Equilibrium, Game, Method, parameter, solve
+from nashgrid.solver import Certificate, Equilibrium, Game, Method, parameter, solve
 
 
 class Stay(Method):
@@ -25,6 +25,12 @@ class Stay(Method):
 def judge(game: Game, profile: dict[str, Any], **options) -> Equilibrium:
     """The certificate and status of `profile`."""
     return solve(game, Stay(), start=profile, throw=False, **options)
+
+
+def evidence(result: Equilibrium) -> Certificate:
+    """The certificate, which has been asked for."""
+    assert result.certificate is not None
+    return result.certificate
 
 
 class Quadratic(Game):

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 from nashgrid.games import ResearchSpillovers
 from nashgrid.solver import BestResponse, Game, Newton, Status, parameter, solve
 from tests.closed_forms import CASES
-from tests.judged import Known, Quadratic, judge, quadratic
+from tests.judged import Known, Quadratic, evidence, judge, quadratic
 
 RAGGED = (0, 1, 1, 2, 1)
 OWNERS = {"one each": (0, 1, 2), "ragged": RAGGED}
@@ -64,7 +64,7 @@ def test_evidence_by_its_definition(owner):
     bounded = eqx.tree_at(lambda g: g.upper, game, game.upper.at[1].set(equilibrium[1] - 0.1))
     at_bound = np.r_[equilibrium[0] + 0.01, equilibrium[1] - 0.1, equilibrium[2:] + 0.01]
     for one, z in ((game, equilibrium), (game, away), (bounded, at_bound)):
-        certificate = judge(one, {"z": jnp.asarray(z)}).certificate
+        certificate = evidence(judge(one, {"z": jnp.asarray(z)}))
         for name, value in _evidence(Known(one), z).items():
             # 1e-8: eigenvalues come from powers up to 2^30; residual and error are differences of order-one numbers.
             got = float(getattr(certificate, name))
@@ -76,9 +76,9 @@ def test_evidence_where_everything_is_held():
     held = eqx.tree_at(lambda g: (g.lower, g.upper), game, (jnp.ones(5), jnp.ones(5)))
     result = judge(held, {"z": jnp.ones(5)})
     assert int(result.status) == Status.successful
-    assert float(result.certificate.concavity) == -np.inf
-    assert float(result.certificate.stability) == 0.0
-    assert float(result.certificate.margin) == np.inf
+    assert float(evidence(result).concavity) == -np.inf
+    assert float(evidence(result).stability) == 0.0
+    assert float(evidence(result).margin) == np.inf
 
 
 @pytest.mark.parametrize("owner", OWNERS.values(), ids=OWNERS)
@@ -86,7 +86,7 @@ def test_gains_and_deviations(owner):
     game = quadratic(owner, seed=7)
     known = Known(game)
     z = known.equilibrium() + np.random.default_rng(2).normal(size=len(owner))
-    certificate = judge(game, {"z": jnp.asarray(z)}).certificate
+    certificate = evidence(judge(game, {"z": jnp.asarray(z)}))
     gains = known.gains(z)
     # The compass search along the axes ends close to, and never above, the top of the payoff.
     assert np.all(np.asarray(certificate.gain) <= gains * (1 + 1e-9))
@@ -110,15 +110,15 @@ def test_an_equilibrium_passes_and_its_neighbours_do_not():
             assert int(result.status) == Status.max_steps
             # The game is quadratic: one Newton step is the whole way.
             distance = np.abs(other - equilibrium).max() / _sizes(Known(game), other)[0]
-            assert float(result.certificate.error) == pytest.approx(distance, rel=0.5)
-            assert float(result.certificate.error) >= 0.999 * distance
+            assert float(evidence(result).error) == pytest.approx(distance, rel=0.5)
+            assert float(evidence(result).error) >= 0.999 * distance
 
 
 @pytest.mark.parametrize("name", ["cournot_duopoly", "cournot_three", "cournot_inactive", "cournot_five"])
 def test_stability_is_what_theocharis_found(name):
     case = next(case for case in CASES if case.name == name)
     active = int(np.sum(case.strategy["quantity"] > 0))
-    certificate = _judged_case(case).certificate
+    certificate = evidence(_judged_case(case))
     assert float(certificate.stability) == pytest.approx((active - 1) / 2, rel=1e-8)
 
 
@@ -173,7 +173,7 @@ def test_the_lower_of_two_hills_is_no_equilibrium_in_any_units(units):
     gain = float(game.worth) * 2.4979829
     result = judge(game, {"x": low}, tol=1e-6)
     assert int(result.status) == Status.deviation_found
-    assert float(result.certificate.gain[0]) == pytest.approx(gain, rel=1e-4)
+    assert float(evidence(result).gain[0]) == pytest.approx(gain, rel=1e-4)
     result = solve(game, start={"x": low}, tol=1e-6)
     np.testing.assert_allclose(result.strategy["x"] - game.origin, high - game.origin, rtol=1e-4)
 
@@ -201,8 +201,8 @@ class Saddle(Game):
 @pytest.mark.parametrize("many", [2, 12])
 def test_a_saddle_is_no_maximum(many):
     result = judge(Saddle(many=many), {"x": jnp.zeros(many)})
-    assert float(result.certificate.residual) == 0.0
-    assert float(result.certificate.concavity) == pytest.approx(0.1 / (1 - 1.1 / many), rel=1e-6)
+    assert float(evidence(result).residual) == 0.0
+    assert float(evidence(result).concavity) == pytest.approx(0.1 / (1 - 1.1 / many), rel=1e-6)
     assert int(result.status) == Status.deviation_found
 
 
@@ -259,10 +259,10 @@ class Niche(Game):
 def test_first_and_second_order_conditions_are_not_enough(price):
     result = solve(Niche(), Newton(), start={"price": jnp.full(2, price)}, throw=False)
     np.testing.assert_allclose(result.strategy["price"], price, atol=5e-4)
-    assert float(result.certificate.residual) <= 1e-10
-    assert float(result.certificate.concavity) < 0
+    assert float(evidence(result).residual) <= 1e-10
+    assert float(evidence(result).concavity) < 0
     assert int(result.status) == Status.deviation_found
-    assert float(result.certificate.regret) > 1e-3
+    assert float(evidence(result).regret) > 1e-3
     escaped = solve(Niche(), start={"price": jnp.full(2, price)})
     np.testing.assert_allclose(np.sort(escaped.strategy["price"]), [2.168, 25.157], atol=5e-4)
 
@@ -295,10 +295,10 @@ class WrongDerivative(Game):
 def test_a_wrong_derivative_does_not_certify_itself(wrong):
     result = solve(WrongDerivative(wrong), Newton(), throw=False)
     np.testing.assert_allclose(result.strategy["x"], 1 + wrong, rtol=1e-9)
-    assert float(result.certificate.residual) <= 1e-10
+    assert float(evidence(result).residual) <= 1e-10
     assert int(result.status) == Status.deviation_found
     # The gain of a parabola: its distance from the top, squared.
-    assert float(result.certificate.gain[0]) == pytest.approx(wrong**2, rel=1e-2)
+    assert float(evidence(result).gain[0]) == pytest.approx(wrong**2, rel=1e-2)
 
 
 def test_the_right_derivative_does():
@@ -446,13 +446,13 @@ def test_in_single_precision_the_evidence_is_the_same_but_coarser():
     double = judge(bounded, {"z": jnp.asarray(z)})
     single = judge(jax.tree.map(lambda leaf: leaf.astype(jnp.float32), bounded), {"z": jnp.asarray(z, jnp.float32)})
     for name in ("concavity", "stability", "conditioning", "margin"):
-        value = float(getattr(double.certificate, name))
+        value = float(getattr(evidence(double), name))
         # A few hundred roundings of numbers up to the conditioning (about 3).
-        assert float(getattr(single.certificate, name)) == pytest.approx(value, rel=1e-4), name
+        assert float(getattr(evidence(single), name)) == pytest.approx(value, rel=1e-4), name
     assert int(double.status) == int(single.status) == Status.successful
 
 
 def test_an_unstable_equilibrium_is_one():
     result = solve(ResearchSpillovers(intercept=2.0, cost=(1.0, 1.0), research_cost=1.0, spillover=0.1))
-    assert float(result.certificate.stability) == pytest.approx(1.7079, abs=5e-5)
+    assert float(evidence(result).stability) == pytest.approx(1.7079, abs=5e-5)
     assert bool(result.successful)

@@ -29,7 +29,8 @@ from nashgrid.solver import (
 )
 from nashgrid.solver._conditions import conditions_of
 from nashgrid.solver._layout import layout_of
-from tests.closed_forms import CASES, Case, MixedOligopoly, Network, Tullock
+from tests.closed_forms import CASES, Case
+from tests.judged import evidence
 
 BY_NAME = {case.name: case for case in CASES}
 
@@ -63,40 +64,40 @@ def _grouped(names):
     ]
 
 
+TYPICAL = ["cournot_three", "cournot_inactive", "logit_merged", "private_provision", "tullock_asymmetric"]
+CERTIFIED = [*TYPICAL, "open_sourcing_simultaneous", "research_unstable", "mixed_oligopoly", "murphy_sherali_soyster"]
+
+
 @pytest.mark.parametrize("case", _grouped(BY_NAME))
+def test_the_default_method_finds_every_known_equilibrium(case):
+    result = solve(case.problem, certify=False)
+    assert int(result.status) == Status.first_order
+    assert _away(case, result) <= _allowed(result)
+    _check_corners(case, result)
+    if case.payoff is not None:
+        np.testing.assert_allclose(result.payoff, case.payoff, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("case", _grouped(CERTIFIED))
 def test_the_default_method_certifies_the_known_equilibrium(case):
     result = solve(case.problem)
     assert int(result.status) == Status.successful
-    certificate = result.certificate
-    assert certificate is not None
+    certificate = evidence(result)
     assert float(certificate.residual) <= result.tol and float(certificate.regret) <= result.tol
     assert _away(case, result) <= _allowed(result)
     # The estimate of the distance holds, up to the digits of the known strategies.
     assert _away(case, result) <= 2 * float(certificate.error) + 1e-14
     _check_corners(case, result)
-    if case.payoff is not None:
-        np.testing.assert_allclose(result.payoff, case.payoff, rtol=1e-9, atol=1e-9)
-    if case.unstable:
-        assert float(certificate.stability) > 1
+    # Three equal firms are the border of stability, not beyond it.
+    assert float(certificate.stability) > 1 - 1e-9 if case.unstable else float(certificate.stability) < 1
 
 
 METHODS: dict[str, Method] = {
     "sequential": BestResponse(sequential=True),
     "anderson": BestResponse(memory=3),
-    "undamped start": BestResponse(damping=1.0),
     "newton": Newton(),
     "gradient": GradientPlay(),
 }
-TYPICAL = [
-    "cournot_three",
-    "cournot_inactive",
-    "cournot_isoelastic",
-    "logit_merged",
-    "open_sourcing_simultaneous",
-    "private_provision",
-    "tullock_asymmetric",
-    "mixed_oligopoly",
-]
 
 
 @pytest.mark.parametrize("case", _grouped(TYPICAL))
@@ -108,7 +109,7 @@ def test_every_method_finds_it(method, case):
     _check_corners(case, result)
 
 
-@pytest.mark.parametrize("case", _grouped(["cournot_three", "cournot_inactive", "logit_merged", "tullock"]))
+@pytest.mark.parametrize("case", _grouped(["cournot_three", "cournot_inactive", "logit_merged"]))
 def test_plain_best_responses_find_it_where_they_converge(case):
     result = solve(case.problem, BestResponse(finish=False), certify=False)
     assert int(result.status) == Status.first_order
@@ -124,17 +125,19 @@ def test_damped_best_responses_converge_where_undamped_ones_do_not(case):
     assert int(result.status) == Status.first_order
 
 
-def test_gradient_play_with_another_optimizer():
-    case = BY_NAME["tullock"]
-    # Twenty firms need a learning rate below 4/21; momentum and Adam need no curvature.
-    slow = solve(BY_NAME["cournot_twenty"].problem, GradientPlay(optax.sgd(0.1)), certify=False, max_steps=2000)
-    assert _away(BY_NAME["cournot_twenty"], slow) <= _allowed(slow)
-    adam = GradientPlay(optax.adam(0.01), scaled=False)
-    result = solve(case.problem, adam, certify=False, max_steps=20_000)
-    assert _away(case, result) <= _allowed(result)
+def test_gradient_play_with_other_optimizers():
+    # Twenty firms need a learning rate below 4/21.
+    case = BY_NAME["cournot_twenty"]
+    assert (
+        _away(case, solve(case.problem, GradientPlay(optimizer=optax.sgd(0.1)), certify=False, max_steps=2000)) <= 3e-9
+    )
+    case = BY_NAME["cournot_three"]
+    with jax.numpy_dtype_promotion("standard"):  # optax mixes dtypes in Adam
+        adam = GradientPlay(optimizer=optax.adam(0.01), scaled=False)
+        assert _away(case, solve(case.problem, adam, certify=False, max_steps=20_000)) <= 3e-9
 
 
-@pytest.mark.parametrize("n", [2, 3, 4, 6, 8, 10, 14, 20])
+@pytest.mark.parametrize("n", [2, 4, 7, 12, 20])
 def test_cournot_with_many_firms(n):
     cost = np.linspace(1.0, 2.0, n)
     result = solve(LinearCournot(cost=tuple(cost)), certify=False)
@@ -146,28 +149,16 @@ def test_cournot_with_many_firms(n):
 
 @pytest.mark.parametrize("spillover", [0.0, 0.1, 0.2])
 def test_research_with_small_spillovers_is_found_though_best_responses_diverge(spillover):
-    game = ResearchSpillovers(intercept=2.0, cost=(1.0, 1.0), research_cost=1.05, spillover=spillover)
+    game = ResearchSpillovers(intercept=1.9, cost=(1.0, 1.0), research_cost=0.95, spillover=spillover)
     result = solve(game)
-    known = (2 - spillover) / (4.5 * 1.05 - (2 - spillover) * (1 + spillover))
+    known = 0.9 * (2 - spillover) / (4.5 * 0.95 - (2 - spillover) * (1 + spillover))
     np.testing.assert_allclose(result.strategy["research"], known, rtol=1e-9)
-    assert result.certificate is not None
-    assert float(result.certificate.stability) > 1
-    # Plain undamped best responses leave it.
-    away = solve(
-        game, BestResponse(damping=1.0, finish=False), start={"research": jnp.asarray([known * 1.001, known])},
-        certify=False, throw=False, max_steps=3,
-    )  # fmt: skip
-    assert np.abs(np.asarray(away.strategy["research"]) - known).max() > 0.001 * known
+    slope = 2 * (2 - spillover) * (1 - 2 * spillover) / (9 * 0.95 - 2 * (2 - spillover) ** 2)
+    assert float(evidence(result).stability) == pytest.approx(slope, rel=1e-7)
+    assert slope > 1
 
 
-SINGLE = [
-    "cournot_duopoly",
-    "singh_vives_cournot_inactive",
-    "logit_merged",
-    "open_sourcing_simultaneous",
-    "private_provision",
-    "tullock",
-]
+SINGLE = ["cournot_inactive", "logit_merged", "private_provision"]
 
 
 @pytest.mark.parametrize("name", SINGLE)
@@ -207,20 +198,18 @@ def _in_units(payoff_unit: float, x: float, y: float, dtype: Any = float) -> Sca
     return Scaled(jnp.asarray(payoff_unit, dtype), jnp.asarray([x, y], dtype))
 
 
-@pytest.mark.parametrize("method", [BestResponse(), Newton()], ids=["default", "newton"])
 @pytest.mark.parametrize("units", UNITS, ids=str)
-def test_units_change_neither_status_nor_evidence(method, units):
-    usual, other = solve(Scaled(), method), solve(_in_units(*units), method, throw=False)
+def test_units_change_neither_status_nor_evidence(units):
+    usual, other = solve(Scaled()), solve(_in_units(*units), throw=False)
     assert int(usual.status) == Status.successful
     assert int(other.status) == Status.successful
     assert int(usual.steps) == int(other.steps)
     for name, unit in (("x", units[1]), ("y", units[2])):
         np.testing.assert_allclose(other.strategy[name] / unit, usual.strategy[name], rtol=1e-9)
     assert float(other.strategy["y"][1]) == 0.0
-    assert usual.certificate is not None and other.certificate is not None
     for name in ("concavity", "stability", "conditioning", "margin"):
-        value = float(getattr(usual.certificate, name))
-        assert float(getattr(other.certificate, name)) == pytest.approx(value, rel=1e-7), name
+        value = float(getattr(evidence(usual), name))
+        assert float(getattr(evidence(other), name)) == pytest.approx(value, rel=1e-7), name
 
 
 @pytest.mark.parametrize("units", UNITS[:-1], ids=str)
@@ -251,8 +240,8 @@ class Centred(Game):
 @pytest.mark.parametrize("bound", [1.0, np.inf])
 def test_an_equilibrium_at_zero(bound, method):
     for start in ([0.3, -0.7], [0.9, 0.8]):
-        result = solve(Centred(bound), method, start={"x": jnp.asarray(start)}, throw=False)
-        assert int(result.status) == Status.successful
+        result = solve(Centred(bound), method, start={"x": jnp.asarray(start)}, certify=False, throw=False)
+        assert int(result.status) == Status.first_order
         np.testing.assert_allclose(result.strategy["x"], 0.0, atol=1e-9)
 
 
@@ -274,20 +263,17 @@ class Bundle(Game):
 
 
 def test_a_single_firm_with_twenty_strategies():
-    result = solve(Bundle())
+    result = solve(Bundle(), certify=False)
     value = np.linspace(-0.4, 0.5, 20)
     # Goods sold at values v solve q = v - 0.04 sum q.
-    for sold in range(1, 21):
-        total = value[-sold:].sum() / (1 + 0.04 * sold)
-        quantity = np.maximum(value - 0.04 * total, 0.0)
-        if np.count_nonzero(quantity) == sold:
-            break
+    candidates = [np.maximum(value - 0.04 * value[-k:].sum() / (1 + 0.04 * k), 0.0) for k in range(1, 21)]
+    (quantity,) = [q for k, q in enumerate(candidates, 1) if np.count_nonzero(q) == k]
     np.testing.assert_allclose(result.strategy["q"], quantity, atol=1e-10)
     np.testing.assert_array_equal(np.asarray(result.strategy["q"])[quantity == 0], 0.0)
 
 
 class Uniform(Game):
-    """Payoffs linear in the own strategy: everything is at a bound, whichever pays."""
+    """Payoffs linear in the own strategy: everything is at a bound, whichever pays, or does not matter at all."""
 
     slope: Float[Array, " firm"] = parameter((1.0, -1.0))
     firms = ("A", "B")
@@ -296,15 +282,17 @@ class Uniform(Game):
         return {"x": (-1.0, 2.0)}
 
     def payoff(self, s):
-        return self.slope * s["x"] + 0.1 * jnp.sum(s["x"])
+        return self.slope * s["x"] + 0.1 * s["x"][::-1]
 
 
 @pytest.mark.parametrize("method", [BestResponse(), Newton(), GradientPlay()], ids=["default", "newton", "gradient"])
 def test_linear_and_flat_payoffs(method):
-    result = solve(Uniform(), method)
-    np.testing.assert_array_equal(result.strategy["x"], [2.0, -1.0])
-    flat = solve(Uniform(slope=(-0.1, -0.1)), method)
+    np.testing.assert_array_equal(solve(Uniform(), method).strategy["x"], [2.0, -1.0])
+    flat = solve(Uniform(slope=(0.0, 0.0)), method, throw=False)
     np.testing.assert_array_equal(flat.strategy["x"], 0.5)
+    # Nobody can gain anything: an equilibrium, though not one that is locally unique.
+    assert int(flat.status) == Status.successful
+    assert float(evidence(flat).conditioning) == np.inf
 
 
 def test_from_every_corner_of_the_bounds():
@@ -315,7 +303,7 @@ def test_from_every_corner_of_the_bounds():
 
 
 def test_too_few_steps():
-    game = Tullock()
+    game = BY_NAME["tullock_asymmetric"].problem
     result = solve(game, max_steps=1, throw=False)
     assert int(result.status) == Status.max_steps
     assert int(result.steps) == 1
@@ -341,12 +329,12 @@ def test_a_summary_says_all():
     assert "first_order 2" in str(batch)
 
 
-@pytest.mark.parametrize(
-    "game",
-    [Tullock(prize=(3.0, 1.0)), MixedOligopoly(), Network(strength=0.3), BY_NAME["logit_merged"].problem],
-    ids=["tullock", "mixed", "network", "logit"],
-)
-def test_a_root_finder_agrees(game):
+INTERIOR = ["tullock_asymmetric", "logit_merged", "mixed_oligopoly", "network_star", "cournot_isoelastic"]
+
+
+@pytest.mark.parametrize("name", INTERIOR)
+def test_a_root_finder_agrees(name):
+    game = BY_NAME[name].problem
     layout = layout_of(game)
     conditions = conditions_of(game, layout, jnp.dtype(float))
     newton = solve(game, Newton(), certify=False)
