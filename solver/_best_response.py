@@ -106,7 +106,7 @@ class BestResponse(Method):
             damping = jnp.where(grew, jnp.maximum(0.5 * state.damping, _LEAST_DAMPING), state.damping)
             history = remember(state.history, z, move)
             new = jnp.clip(accelerate(history, z, move, damping), conditions.lower, conditions.upper)
-            settled = distance <= tol
+            settled = distance <= 0.1 * tol
             return _State(
                 z=jnp.where(settled, responses, new),
                 residual=jnp.where(settled, distance, jnp.inf),

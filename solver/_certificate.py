@@ -40,7 +40,7 @@ def certify(
     scaled = jnp.where(both, scaled, jnp.where(eye, -1.0, 0.0))
     mine = same_owner(layout)
     own = jnp.where(mine, scaled, 0.0)
-    hessian = jnp.where(both & mine, jacobian / jnp.sqrt(curvature[:, None] * curvature[None, :]), 0.0)
+    hessian = jnp.where(both & mine, jacobian / (jnp.sqrt(curvature)[:, None] * jnp.sqrt(curvature)[None, :]), 0.0)
     ways = _steepest(hessian, curvature, layout)
     best, gain, defined = deviations(conditions, z, size, search, judged, ways)
     scale = _payoff_scale(layout, z, payoff, curvature, size)
@@ -103,7 +103,8 @@ def _payoff_scale(layout, z, payoff, curvature, size):
     An inactive firm has neither; it is measured by a ten-thousandth of the curvature at its rivals' size.
     """
     mine = np.asarray(layout.owner)[None, :] == np.arange(layout.firms)[:, None]
-    worth = jnp.max(jnp.where(mine, (curvature * z * z)[None, :], 0.0), axis=1)
+    reach = jnp.minimum(jnp.abs(z), size)
+    worth = jnp.max(jnp.where(mine, (curvature * reach * reach)[None, :], 0.0), axis=1)
     floor = 1e-4 * jnp.max(jnp.where(mine, (curvature * size * size)[None, :], 0.0), axis=1)
     scale = jnp.maximum(jnp.maximum(jnp.abs(payoff), worth), floor)
     return jnp.maximum(scale, jnp.finfo(z.dtype).tiny)

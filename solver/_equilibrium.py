@@ -132,8 +132,11 @@ def _search(game: Game, begin: Float[Array, " strategy"], *, judged, layout, met
 def _status(conditions: Conditions, begin, z, finite, first_order, no_gain) -> Int[Array, ""]:
     """The code of `Status` for a point, from its checks; `no_gain` is None if deviations were not searched for."""
     lower, upper = conditions.lower, conditions.upper
-    far = jnp.abs(z) > _RUNAWAY * jnp.maximum(1.0, jnp.abs(begin))
-    runaway = jnp.any(far & jnp.isinf(jnp.where(z > 0, upper, lower)))
+    # Negated, so that what has overflowed is far too.
+    far = ~(jnp.abs(z) <= _RUNAWAY * jnp.maximum(1.0, jnp.abs(begin)))
+    runaway = jnp.any(
+        far & jnp.where(z > 0, jnp.isinf(upper), jnp.where(z < 0, jnp.isinf(lower), jnp.isinf(upper - lower)))
+    )
     failed = jnp.where(runaway, Status.unbounded, Status.max_steps)
     deviating = jnp.where(runaway, Status.unbounded, Status.deviation_found)
     passed = Status.first_order if no_gain is None else jnp.where(no_gain, Status.successful, deviating)

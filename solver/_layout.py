@@ -132,14 +132,17 @@ def strategy_scale(
     """The size sigma of each strategy in a profile, in the strategy's own unit.
 
     The largest magnitude of the current and the `reach`ed value over all entries of the same name, so that an inactive
-    firm is measured by its rivals and nothing depends on units; at least 1e-6 of the width of the bounds (of 1, where
+    firm is measured by its rivals and nothing depends on units; at most the width of its own bounds, so that neither
+    their origin nor much larger rivals count; at least 1e-6 of the width of the bounds (of 1, where
     they are infinite), so that an equilibrium at exactly zero has a scale too.
     """
     size = jnp.maximum(jnp.abs(z), jnp.abs(reach))
-    floor = 1e-6 * jnp.where(jnp.isfinite(upper - lower), upper - lower, 1.0)
+    width = upper - lower
+    floor = 1e-6 * jnp.where(jnp.isfinite(width), width, 1.0)
     same = jnp.asarray(layout.name_of[:, None] == layout.name_of[None, :])
     shared = jnp.max(jnp.where(same, size[None, :], 0.0), axis=1)
-    return jnp.maximum(jnp.maximum(shared, floor), jnp.finfo(z.dtype).tiny)
+    own = jnp.where(jnp.isfinite(width), jnp.minimum(shared, width), shared)
+    return jnp.maximum(jnp.maximum(own, floor), jnp.finfo(z.dtype).tiny)
 
 
 def same_owner(layout: Layout) -> Bool[Array, "strategy strategy"]:

@@ -110,11 +110,15 @@ def _ascent(own, gradient, hessian, lower, upper, real):
     if count == 1:
         return target - own, jnp.all((hessian[0] < 0) | ~((ahead > lower) & (ahead < upper)))
     free = (ahead > lower) & (ahead < upper) & real
-    masked = jnp.where(free[:, None] & free[None, :], hessian, jnp.where(eye, -1.0, 0.0))
+    # In units in which every own curvature is 1, so that the result does not depend on the strategies' units.
+    root = jnp.sqrt(curvature)
+    scaled = hessian / root[:, None] / root[None, :]
+    masked = jnp.where(free[:, None] & free[None, :], scaled, jnp.where(eye, -1.0, 0.0))
     masked = jnp.where(jnp.isfinite(masked), masked, 0.0)
     size = jnp.max(jnp.sum(jnp.abs(masked), axis=1))
     top = largest_eigenvalue(masked)
     # Where the payoff is not concave, curvatures are shifted below zero, by enough that the step still ascends.
     shift = jnp.where(top < -1e-6 * size, 0.0, 2.0 * jnp.maximum(top, 0.0) + 1e-3 * size)
-    newton = solve(masked - shift * jnp.where(eye, 1.0, 0.0).astype(own.dtype), jnp.where(free, -gradient, 0.0))
+    identity = jnp.where(eye, 1.0, 0.0).astype(own.dtype)
+    newton = solve(masked - shift * identity, jnp.where(free, -gradient / root, 0.0)) / root
     return jnp.where(free, newton, target - own), top < 0

@@ -32,7 +32,7 @@ class GlobalSearch(eqx.Module):
 
     points: int = eqx.field(static=True, default=32)
     """Points along each strategy of a firm: half spread over its bounds, half around the point that is judged."""
-    joint: int = eqx.field(static=True, default=64)
+    joint: int = eqx.field(static=True, default=256)
     """Points in the whole box of a firm's strategies, for firms with more than one."""
 
     def __check_init__(self):
@@ -167,12 +167,21 @@ def _summit(points, values, here, value):
 
     An estimate of the local gain that owes nothing to derivatives: a wrong derivative cannot hide it.
     """
-    below, above = values[len(points) // 2 - 1], values[len(points) // 2]
-    distance = points[len(points) // 2] - here
-    # Only between points equally far on both sides: not where a bound has cut one of them off.
-    inside = (jnp.abs(here - points[len(points) // 2 - 1] - distance) < 1e-3 * distance) & (distance > 0)
-    slope, curvature = above - below, 2.0 * value - above - below
-    noise = 8.0 * jnp.finfo(values.dtype).eps * jnp.maximum(jnp.abs(above), jnp.abs(below))
+    middle = len(points) // 2
+    below, above, lower, upper = (values[i] for i in (middle - 1, middle, middle - 2, middle + 1))
+    near, far = points[middle] - here, points[middle + 1] - here
+
+    def even(i, distance):
+        # Only between points equally far on both sides: not where a bound has cut one of them off.
+        return (jnp.abs(here - points[i] - distance) < 1e-3 * distance) & (distance > 0)
+
+    inside = even(middle - 1, near) & even(middle - 2, far) & (far > near)
+    ratio = jnp.where(inside, far / jnp.where(inside, near, 1.0), 2.0)
+    # Richardson's extrapolation: the third derivative alone must not look like a slope.
+    coarse, fine = (upper - lower) / ratio, above - below
+    slope, curvature = fine + (fine - coarse) / (jnp.square(ratio) - 1.0), 2.0 * value - above - below
+    distance = near
+    noise = 16.0 * jnp.finfo(values.dtype).eps * jnp.maximum(jnp.abs(above), jnp.abs(below))
     clear = inside & (curvature > noise) & (jnp.abs(slope) > noise) & (jnp.abs(slope) < 2.0 * curvature)
     safe = jnp.where(clear, curvature, 1.0)
     gain = jnp.where(clear, jnp.square(slope) / (8.0 * safe), 0.0)

@@ -51,6 +51,7 @@ def test_a_choice_from_a_list(share):
     np.testing.assert_allclose(values[1] - values[0], gain_from_opening(game), atol=1e-12)
     assert float(eq.strategy["openness"]) == float(gain_from_opening(game) > 0)
     assert float(eq.payoff[0]) == values.max()
+    assert eq.certificate is not None
     np.testing.assert_allclose(eq.certificate.margin, np.abs(np.diff(values))[0] / np.abs(values).max(), rtol=1e-9)
     assert eq.firms == ("owner",) and "sets openness first" in eq.concept
 
