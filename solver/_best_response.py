@@ -23,6 +23,7 @@ from ._response import best_response
 
 _NEWTON_STEPS = 16
 _LEAST_DAMPING = 1 / 64
+_RECOVERY = 1.1
 _ROUGH = 1e-2
 
 
@@ -34,7 +35,8 @@ class BestResponse(Method):
     """
 
     damping: float = eqx.field(static=True, default=0.5)
-    """Share of the way to the best response, in (0, 1]; halved whenever the responses grow."""
+    """Share of the way to the best response, in (0, 1]; halved whenever the responses grow, and slowly raised again while
+    they do not."""
     sequential: bool = eqx.field(static=True, default=False)
     """Whether firms respond one after the other to what the earlier ones just chose (Gauss-Seidel), not all at once
     (Jacobi)."""
@@ -103,7 +105,8 @@ class BestResponse(Method):
             scale = strategy_scale(z, responses, conditions.lower, conditions.upper, conditions.layout)
             distance = jnp.max(jnp.abs(move) / scale)
             grew = distance > state.distance
-            damping = jnp.where(grew, jnp.maximum(0.5 * state.damping, _LEAST_DAMPING), state.damping)
+            longer = jnp.minimum(_RECOVERY * state.damping, self.damping)
+            damping = jnp.where(grew, jnp.maximum(0.5 * state.damping, _LEAST_DAMPING), longer)
             history = remember(state.history, z, move)
             new = jnp.clip(accelerate(history, z, move, damping), conditions.lower, conditions.upper)
             settled = distance <= 0.1 * tol

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from ._conditions import Conditions, own_diagonal
+from ._conditions import Conditions, own_curvature, own_diagonal, own_newton
 from ._game import Game
 from ._layout import Layout, own_blocks, same_owner, strategy_scale
 from ._linear import largest_eigenvalue, solve, spectral_radius, top_eigenvector
@@ -27,8 +27,8 @@ def certify(
     game, layout, lower, upper = conditions.game, conditions.layout, conditions.lower, conditions.upper
     payoff, gradient, jacobian = _derivatives(game, layout, z)
     eye = np.eye(layout.size, dtype=bool)
-    curvature = jnp.maximum(jnp.abs(own_diagonal(jacobian)), jnp.finfo(z.dtype).tiny)
-    ahead = z + gradient / curvature
+    curvature = own_curvature(gradient, jacobian)
+    ahead = own_newton(z, gradient, curvature, layout)
     projected = jnp.clip(ahead, lower, upper)
     size = strategy_scale(z, projected, lower, upper, layout)
     residual = jnp.max(jnp.abs(z - projected) / size)

@@ -14,8 +14,10 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from ._game import Game
-from ._layout import Layout, bounds_of, own_blocks, strategy_scale
+from ._layout import Layout, bounds_of, own_blocks, shared_size, strategy_scale
 from ._linear import largest_eigenvalue, solve
+
+_FARTHEST = 1e3
 
 
 class Point(NamedTuple):
@@ -27,7 +29,7 @@ class Point(NamedTuple):
     target: Float[Array, " strategy"]
     """clip(z + g/h): the own Newton steps, projected."""
     free: Bool[Array, " strategy"]
-    """Whether z + g/h lies strictly inside the bounds."""
+    """Whether z + g/h lies strictly inside the bounds, at a distance at which it means anything."""
     scale: Float[Array, " strategy"]
     residual: Float[Array, ""]
 
@@ -57,12 +59,14 @@ class Conditions(eqx.Module):
             return gradient, gradient
 
         jacobian, gradient = jax.jacfwd(twice, has_aux=True)(z)
-        h = jnp.maximum(jnp.abs(own_diagonal(jacobian)), jnp.finfo(z.dtype).tiny)
-        ahead = z + gradient / h
+        curvature = own_curvature(gradient, jacobian)
+        ahead = own_newton(z, gradient, curvature, self.layout)
         target = jnp.clip(ahead, self.lower, self.upper)
         scale = strategy_scale(z, target, self.lower, self.upper, self.layout)
         residual = jnp.max(jnp.abs(target - z) / scale)
-        free = (ahead > self.lower) & (ahead < self.upper)
+        # A payoff that is linear has no interior maximum to step to, only a way to go.
+        sloped = jnp.abs(gradient) >= curvature * _limit(z, self.layout)
+        free = (ahead > self.lower) & (ahead < self.upper) & ~sloped
         return Point(z, gradient, jacobian, target, free, scale, residual)
 
 
@@ -70,6 +74,35 @@ def conditions_of(game: Game, layout: Layout, dtype: jnp.dtype) -> Conditions:
     """The first-order conditions of a game."""
     lower, upper = bounds_of(game, layout, dtype)
     return Conditions(game, lower, upper, layout)
+
+
+def own_curvature(
+    gradient: Float[Array, " strategy"], jacobian: Float[Array, "strategy strategy"]
+) -> Float[Array, " strategy"]:
+    """The moduli h of the own second derivatives; a positive number stands in for zero and for infinity.
+
+    For infinity, which is what a power between 1 and 2 has at its bound, it is the gradient's: a gain must not vanish.
+    """
+    h = jnp.maximum(jnp.abs(own_diagonal(jacobian)), jnp.finfo(gradient.dtype).tiny)
+    return jnp.where(jnp.isinf(h), jnp.maximum(jnp.abs(gradient), 1.0), h)
+
+
+def own_newton(
+    z: Float[Array, " strategy"],
+    gradient: Float[Array, " strategy"],
+    curvature: Float[Array, " strategy"],
+    layout: Layout,
+) -> Float[Array, " strategy"]:
+    """z + g/h, no farther than a thousand times the size of the strategies (of 1, if that is larger).
+
+    The limit keeps numbers finite where a payoff is linear; no step near a first-order point is that long.
+    """
+    limit = _limit(z, layout)
+    return z + jnp.clip(gradient / curvature, -limit, limit)
+
+
+def _limit(z, layout: Layout):
+    return _FARTHEST * jnp.maximum(shared_size(jnp.abs(z), layout), 1.0)
 
 
 def own_diagonal(matrix: Float[Array, "n n"]) -> Float[Array, " n"]:

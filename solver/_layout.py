@@ -139,10 +139,15 @@ def strategy_scale(
     size = jnp.maximum(jnp.abs(z), jnp.abs(reach))
     width = upper - lower
     floor = 1e-6 * jnp.where(jnp.isfinite(width), width, 1.0)
-    same = jnp.asarray(layout.name_of[:, None] == layout.name_of[None, :])
-    shared = jnp.max(jnp.where(same, size[None, :], 0.0), axis=1)
+    shared = shared_size(size, layout)
     own = jnp.where(jnp.isfinite(width), jnp.minimum(shared, width), shared)
     return jnp.maximum(jnp.maximum(own, floor), jnp.finfo(z.dtype).tiny)
+
+
+def shared_size(size: Float[Array, " strategy"], layout: Layout) -> Float[Array, " strategy"]:
+    """The largest over all entries of the same name."""
+    same = jnp.asarray(layout.name_of[:, None] == layout.name_of[None, :])
+    return jnp.max(jnp.where(same, size[None, :], 0.0), axis=1)
 
 
 def same_owner(layout: Layout) -> Bool[Array, "strategy strategy"]:

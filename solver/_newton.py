@@ -15,6 +15,7 @@ from ._method import Iterate, Method, Steps, iterate
 
 _SHORTEST = 1 / 64
 _HOPELESS = 1e-4
+_SHRUNK = 0.9
 
 
 class Newton(Method):
@@ -36,6 +37,7 @@ class _State(NamedTuple):
     base: Float[Array, " strategy"]
     step: Float[Array, " strategy"]
     length: Float[Array, ""]
+    scale: Float[Array, " strategy"]
     allowed: Float[Array, ""]
     base_residual: Float[Array, ""]
     residual: Float[Array, ""]
@@ -55,9 +57,14 @@ def newton(
 
     def step(state: _State) -> _State:
         point = conditions.at(state.z)
-        finite = jnp.isfinite(point.residual) & jnp.all(jnp.isfinite(point.jacobian))
-        # A set of active bounds that changes may raise the residual for a step or two: the last two bound it.
-        good = finite & ((point.residual <= state.allowed) | (state.length <= _SHORTEST))
+        # A strategy that stays at its bound may be singular there.
+        finite = jnp.isfinite(point.residual) & jnp.all(jnp.isfinite(jnp.where(point.free[:, None], point.jacobian, 0)))
+        # A set of active bounds that changes may raise the residual for a step or two: the last two bound it. Strictly,
+        # so that two points cannot alternate for ever.
+        lower = point.residual < state.allowed
+        # On the way to an equilibrium at zero, strategies shrink as fast as their distance to it.
+        shrunk = jnp.max(jnp.abs(point.target - point.z) / state.scale) < _SHRUNK * state.base_residual
+        good = finite & (lower | shrunk | (state.length <= _SHORTEST))
         # Where a payoff is singular at a bound, halving approaches the bound without reaching it.
         shorter = state.length * jnp.where(good, 0.0, 0.5)
         direction = newton_step(point)
@@ -69,6 +76,7 @@ def newton(
             base=jnp.where(good, point.z, state.base),
             step=jnp.where(good, direction, state.step),
             length=jnp.where(good, 1.0, shorter),
+            scale=jnp.where(good, point.scale, state.scale),
             allowed=jnp.where(good, jnp.maximum(point.residual, state.base_residual), state.allowed),
             base_residual=jnp.where(good, point.residual, state.base_residual),
             residual=jnp.where(done, point.residual, infinity),
@@ -76,7 +84,17 @@ def newton(
             steps=state.steps + 1,
         )
 
-    begin = _State(z, z, jnp.zeros_like(z), jnp.ones_like(infinity), infinity, jnp.zeros_like(infinity), infinity,
-                   jnp.zeros((), bool), jnp.zeros((), jnp.int32))  # fmt: skip
+    begin = _State(
+        z=z,
+        base=z,
+        step=jnp.zeros_like(z),
+        length=jnp.ones_like(infinity),
+        scale=jnp.ones_like(z),
+        allowed=infinity,
+        base_residual=jnp.zeros_like(infinity),
+        residual=infinity,
+        concave=jnp.zeros((), bool),
+        steps=jnp.zeros((), jnp.int32),
+    )
     end = iterate(unfinished, step, begin)
     return Iterate(end.z, end.residual, end.steps), end.concave

@@ -70,11 +70,11 @@ def best_response(
     def step(state: _Own) -> _Own:
         own = state.own
         gradient, hessian = derivatives(own)
-        direction, concave = _ascent(own, gradient, hessian, lower, upper, real)
+        direction, concave = _ascent(own, gradient, hessian, lower, upper, trust, real)
         # At a bound where the payoff is singular there is no derivative: move inside.
         size = jnp.maximum(scale, jnp.abs(own))
         inward = jnp.where(own <= lower, 0.1, jnp.where(own >= upper, -0.1, 0.0)) * size
-        finite = jnp.all(jnp.isfinite(direction))
+        finite = ~jnp.any(jnp.isnan(direction))
         direction = jnp.clip(jnp.where(finite, direction, inward), -trust, trust)
         trials = jnp.stack([jnp.clip(own + t * direction, lower, upper) for t in (*_LENGTHS, 0.0)])
         values = jax.vmap(payoff)(trials)
@@ -99,13 +99,13 @@ def _first(mask):
     return mask & (jnp.cumsum(mask) == 1)
 
 
-def _ascent(own, gradient, hessian, lower, upper, real):
+def _ascent(own, gradient, hessian, lower, upper, trust, real):
     """An ascent direction that respects the bounds, and whether the payoff is concave in the free strategies."""
     count = own.shape[0]
     eye = np.eye(count, dtype=bool)
     gradient = jnp.where(real, gradient, 0.0)
     curvature = jnp.maximum(jnp.abs(jnp.sum(jnp.where(eye, hessian, 0.0), axis=1)), jnp.finfo(own.dtype).tiny)
-    ahead = own + gradient / curvature
+    ahead = own + jnp.clip(gradient / curvature, -trust, trust)
     target = jnp.clip(ahead, lower, upper)
     if count == 1:
         return target - own, jnp.all((hessian[0] < 0) | ~((ahead > lower) & (ahead < upper)))

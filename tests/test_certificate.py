@@ -414,9 +414,23 @@ class Ramp(Game):
         return self.slope * s["x"] + 0.01 * s["x"] * s["x"][::-1]
 
 
+@pytest.mark.parametrize("method", METHODS, ids=["default", "newton"])
+def test_a_strategy_that_grows_without_end_is_unbounded(method):
+    assert int(solve(Ramp(), method, throw=False).status) == Status.unbounded
+    np.testing.assert_array_equal(solve(Ramp(upper=3.0), method).strategy["x"], 3.0)
+    np.testing.assert_array_equal(solve(Ramp(slope=-1.0, upper=3.0), method).strategy["x"], 0.0)
+
+
 def test_crossed_bounds_are_invalid():
     for upper in (-1.0, np.nan):
         assert int(solve(Ramp(upper=upper), Newton(), throw=False).status) == Status.invalid_bounds
+
+
+def test_in_a_batch_every_lane_has_its_own_status():
+    lanes = jax.vmap(lambda upper, slope: solve(Ramp(slope, upper), Newton(), throw=False).status)
+    status = lanes(jnp.asarray([3.0, -1.0, jnp.inf, 3.0]), jnp.asarray([1.0, 1.0, 1.0, jnp.nan]))
+    expected = [Status.successful, Status.invalid_bounds, Status.unbounded, Status.nonfinite]
+    np.testing.assert_array_equal(status, expected)
 
 
 def test_in_single_precision_the_evidence_is_the_same_but_coarser():

@@ -65,7 +65,7 @@ def _grouped(names):
 
 
 TYPICAL = ["cournot_three", "cournot_inactive", "logit_merged", "private_provision", "tullock_asymmetric"]
-CERTIFIED = [*TYPICAL, "research_unstable", "mixed_oligopoly"]
+CERTIFIED = [*TYPICAL, "open_sourcing_simultaneous", "research_unstable", "mixed_oligopoly", "murphy_sherali_soyster"]
 
 
 @pytest.mark.parametrize("case", _grouped(BY_NAME))
@@ -158,7 +158,7 @@ def test_research_with_small_spillovers_is_found_though_best_responses_diverge(s
     assert slope > 1
 
 
-SINGLE = ["cournot_inactive", "private_provision"]
+SINGLE = ["cournot_inactive", "logit_merged", "private_provision"]
 
 
 @pytest.mark.parametrize("name", SINGLE)
@@ -236,7 +236,7 @@ class Centred(Game):
         return -jnp.square(x) - x**4 + 0.3 * x * x[::-1]
 
 
-@pytest.mark.parametrize("method", [BestResponse()], ids=["default"])
+@pytest.mark.parametrize("method", [BestResponse(), Newton()], ids=["default", "newton"])
 @pytest.mark.parametrize("bound", [1.0, np.inf])
 def test_an_equilibrium_at_zero(bound, method):
     for start in ([0.3, -0.7], [0.9, 0.8]):
