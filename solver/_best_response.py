@@ -35,8 +35,8 @@ class BestResponse(Method):
     """
 
     damping: float = eqx.field(static=True, default=0.5)
-    """Share of the way to the best response, in (0, 1]; halved whenever the responses grow, and slowly raised again while
-    they do not."""
+    """Share of the way to the best response, in (0, 1]; halved whenever the responses grow, and slowly raised again
+    while they do not."""
     sequential: bool = eqx.field(static=True, default=False)
     """Whether firms respond one after the other to what the earlier ones just chose (Gauss-Seidel), not all at once
     (Jacobi)."""

@@ -21,6 +21,7 @@ from ._game import Game
 _FINEST = 10
 _FARTHEST = 10
 _CLIMBS = 40
+_HILLS = 2
 
 
 class GlobalSearch(eqx.Module):
@@ -125,9 +126,10 @@ def _deviation(conditions, z, scale, firm: Int[Array, ""], search: GlobalSearch,
     for line, height in zip(lines, values, strict=False):
         hill = _best_hill(line.points, height, line.here, value)
         starts.append((*_pick(hill, line.own, height), jnp.sum(jnp.where(hill, line.spacing, 0.0)) * size))
-    if box:
-        top = _first_largest(values[-1])
-        starts.append((*_pick(top, box[0], values[-1]), 0.25 * jnp.minimum(size, upper - lower)))
+    reach = 0.25 * jnp.minimum(size, upper - lower)
+    for points, heights in zip(box, values[-1:], strict=False):
+        for hill in _highest_hills(heights, count):
+            starts.append((*_pick(hill, points, heights), jnp.where(jnp.any(hill), reach, 0.0)))
 
     def climb(own, value, step):
         return _climb(lambda own: payoff_in(conditions.game, own), own, value, step, lower, upper, size)
@@ -242,20 +244,55 @@ def _best_hill(points, values, here, value):
     return best & (jnp.cumsum(best) == 1)
 
 
-def _in_box(here, lower, upper, size, count):
-    """Low-discrepancy points in the whole box of a firm's strategies, and the same at the size of `here`."""
-    dimension = here.shape[0]
-    # Roberts' additive recurrence: the multiples of the powers of the root of x^(d+1) = x + 1.
+def _low_discrepancy(count: int, dimension: int) -> np.ndarray:
+    """Points in the unit box, shape (count, dimension): the multiples of the powers of the root of x^(d+1) = x + 1
+    (Roberts' additive recurrence)."""
     root = 2.0
     for _ in range(64):
         root = (1 + root) ** (1 / (dimension + 1))
     steps = np.arange(1, count + 1)[:, None] * root ** -np.arange(1.0, dimension + 1)[None, :]
-    share = jnp.asarray((0.5 + steps) % 1.0, here.dtype)
+    return (0.5 + steps) % 1.0
+
+
+def _in_box(here, lower, upper, size, count):
+    """Low-discrepancy points in the whole box of a firm's strategies, and the same at the size of `here`."""
+    share = jnp.asarray(_low_discrepancy(count, here.shape[0]), here.dtype)
     bounded = jnp.isfinite(upper - lower)
     wide = jnp.where(bounded, lower, 0.0)[None, :] + share * jnp.where(bounded, upper - lower, 0.0)[None, :]
     near = jnp.clip(here[None, :] + size[None, :] * (4.0 * share - 2.0), lower[None, :], upper[None, :])
     even = jnp.asarray(np.arange(count) % 2 == 0)[:, None]
     return jnp.where(even & bounded[None, :], wide, near)
+
+
+def _highest_hills(values, dimension: int) -> list:
+    """One-hot: among the points of `_in_box`, the highest ones with no higher neighbour, for each of its two halves.
+
+    The halves, every other point, are lattices but for their wrapping around: the neighbours of a point are always at
+    the same few distances in the numbering.
+    """
+    count = len(values)
+    share = _low_discrepancy(count, dimension)
+    found = []
+    for half in (0, 1):
+        mine = np.arange(count) % 2 == half
+        distances = np.arange(2, count // 2, 2)
+        moves = (share[distances] - share[0] + 0.5) % 1.0 - 0.5
+        nearest = distances[np.argsort(np.linalg.norm(moves, axis=1))[: dimension + 1]]
+        height = jnp.where(mine, values, -jnp.inf)
+        hill = mine
+        for distance in nearest:
+            direct = np.linalg.norm(share[distance:] - share[:-distance], axis=1)
+            beside = direct < 1.01 * np.linalg.norm((share[distance] - share[0] + 0.5) % 1.0 - 0.5)
+            lower, upper = values[:-distance], values[distance:]
+            none = np.ones(distance, bool)
+            hill &= jnp.concatenate([~beside | (lower >= upper), none])
+            hill &= jnp.concatenate([none, ~beside | (upper > lower)])
+        height = jnp.where(hill, values, -jnp.inf)
+        for _ in range(_HILLS):
+            top = _first_largest(height) & (height > -jnp.inf)
+            found.append(top)
+            height = jnp.where(top, -jnp.inf, height)
+    return found
 
 
 def _climb(payoff, own, value, reach, lower, upper, size):

@@ -1,6 +1,7 @@
 """The package as users get it: what is in it, what importing it does, and who may import whom."""
 
 import ast
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -22,8 +23,13 @@ def _run(*arguments: str, **options) -> str:
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
     """The sdist, and the wheel made from it, so that the sdist is complete."""
-    out = tmp_path_factory.mktemp("built")
-    _run("-m", "build", "--outdir", str(out), str(ROOT))
+    # From a copy: building writes beside the sources, where another build may be at work.
+    source, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("built")
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    for name in ("solver", "games"):
+        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+    _run("-m", "build", "--outdir", str(out), str(source))
     return out
 
 
