@@ -8,23 +8,7 @@ from jaxtyping import Array, Float
 
 from nashgrid.games import LinearValueOpenSourcing, commitment, gain_from_opening, optimal_openness
 from nashgrid.solver import Game, GameError, Leader, Newton, Status, parameter, solve
-
-
-class Follower(Game):
-    """One follower of a Stackelberg leader; demand a - Q, no cost."""
-
-    first: Float[Array, ""] = parameter(0.0)
-    intercept: Float[Array, ""] = parameter(12.0)
-    firms = ("follower",)
-
-    def bounds(self):
-        return {"q": (0.0, 13.0)}
-
-    def payoff(self, s):
-        return (self.intercept - self.first - s["q"]) * s["q"]
-
-    def outcomes(self, s):
-        return {"leader_profit": (self.intercept - self.first - jnp.sum(s["q"])) * self.first, "q_twice": 2.0 * s["q"]}
+from tests.small_games import Follower
 
 
 def test_a_continuous_choice_its_payoff_and_their_derivatives():

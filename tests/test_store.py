@@ -15,35 +15,24 @@ import numpy as np
 import pytest
 import xarray as xr
 import zarr
-from jaxtyping import Array, Float
 
-from nashgrid.solver import Game, GameError, Newton, Status, StoreError, parameter
+from nashgrid.solver import GameError, Newton, Status, StoreError
 from nashgrid.solver import _run as run_module
 from nashgrid.solver import _store as store_module
 from nashgrid.solver._store import Store
 from nashgrid.solver._sweep import sweep
+from tests.small_games import Duopoly
 
+ROOT = Path(__file__).parent.parent
 FILE = """
 import jax
 jax.config.update("jax_enable_x64", True)
 import os, signal, sys
 import numpy as np
-from nashgrid.solver import Game, Newton, parameter
+from nashgrid.solver import Newton
 from nashgrid.solver import _store
 from nashgrid.solver._sweep import sweep
-
-
-class Duopoly(Game):
-    cost: object = parameter((1.0, 2.0))
-    intercept: object = parameter(10.0)
-    firms = ("A", "B")
-
-    def bounds(self):
-        return {"q": (0.0, 20.0)}
-
-    def payoff(self, s):
-        return (self.intercept - s["q"].sum() - self.cost) * s["q"]
-
+from tests.small_games import Duopoly
 
 path, blocks, where = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 write, mark, done = _store.Store.write, _store._set, []
@@ -68,23 +57,6 @@ _store.Store.write, _store._set = dying_in_the_data, dying_before_the_ledger
 axes = {"cost[0]": np.linspace(0, 12, 9), "intercept": np.linspace(8, 14, 7)}
 sweep(Duopoly(), axes, store=path, chunk=10, method=Newton(), certify=False)
 """
-
-
-class Duopoly(Game):
-    """Linear Cournot duopoly."""
-
-    cost: Float[Array, " firm"] = parameter((1.0, 2.0), "marginal cost, price units")
-    intercept: Float[Array, ""] = parameter(10.0, "price at which demand is zero")
-    firms = ("A", "B")
-
-    def bounds(self):
-        return {"q": (0.0, 20.0)}
-
-    def payoff(self, s):
-        return (self.intercept - s["q"].sum() - self.cost) * s["q"]
-
-    def outcomes(self, s):
-        return {"price": self.intercept - s["q"].sum()}
 
 
 AXES = {"cost[0]": np.linspace(0.0, 12.0, 9), "intercept": np.linspace(8.0, 14.0, 7)}
@@ -136,7 +108,9 @@ def run_script(folder, name, blocks, where):
     script = folder / "script.py"
     script.write_text(FILE)
     command = [sys.executable, script, folder / name, str(blocks), where]
-    return subprocess.run(command, env=os.environ | {"JAX_PLATFORMS": "cpu"}, timeout=300).returncode
+    return subprocess.run(
+        command, env=os.environ | {"JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)}, timeout=300
+    ).returncode
 
 
 def test_a_sweep_that_is_killed_twice_goes_on_to_the_same_bytes(tmp_path):

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 from typing import Any
 
 import equinox as eqx
@@ -21,28 +22,20 @@ from nashgrid.solver._axes import knobs
 from nashgrid.solver._check import prepare
 from nashgrid.solver._search import GlobalSearch
 from nashgrid.solver._sweep import sweep
+from tests.small_games import Duopoly, Follower
 
+ROOT = Path(__file__).parent.parent
 TRACES = []
 # Compiling is what costs time here, and most of these tests are about blocks and labels, not about methods.
 QUICK: dict[str, Any] = {"method": Newton(), "certify": False}
 
 
-class Duopoly(Game):
-    """Linear Cournot duopoly; q_i = (a - 2 c_i + c_j) / 3 inside, the monopoly quantity at the corners."""
-
-    cost: Float[Array, " firm"] = parameter((1.0, 2.0), "marginal cost, price units")
-    intercept: Float[Array, ""] = parameter(10.0, "price at which demand is zero")
-    firms = ("A", "B")
-
-    def bounds(self):
-        return {"q": (0.0, 20.0)}
+class Traced(Duopoly):
+    """Counts how often its payoff is traced."""
 
     def payoff(self, s):
         TRACES.append(1)
-        return (self.intercept - s["q"].sum() - self.cost) * s["q"]
-
-    def outcomes(self, s):
-        return {"price": self.intercept - s["q"].sum(), "share": s["q"] / s["q"].sum()}
+        return super().payoff(s)
 
 
 COST, INTERCEPT = np.linspace(0.0, 12.0, 9), np.linspace(8.0, 14.0, 7)
@@ -109,7 +102,7 @@ def test_blocks_do_not_change_results(whole, chunk):
 
 
 def test_one_program_for_all_blocks_and_for_the_next_sweep():
-    class Fresh(Duopoly):
+    class Fresh(Traced):
         pass
 
     TRACES.clear()
@@ -119,7 +112,7 @@ def test_one_program_for_all_blocks_and_for_the_next_sweep():
     assert len(TRACES) == one_block
     TRACES.clear()
 
-    class Other(Duopoly):
+    class Other(Traced):
         pass
 
     sweep(Other(), AXES, chunk=8, **QUICK)
@@ -210,23 +203,6 @@ def test_dimensions_of_games_with_more_than_firms():
     assert data.price.dims == ("size[1]", "market")
     assert data.cross.dims == ("size[1]", "firm", "cross_axis1")
     np.testing.assert_allclose(data.price, [[1 / 3, 0.5, 1.0], [1 / 3, 2.5 / 3, 1.0]], rtol=1e-9)
-
-
-class Follower(Game):
-    """One firm after a leader whose quantity is given: it sells (a - x) / 2."""
-
-    first: Float[Array, ""] = parameter(0.0, "quantity of the leader")
-    intercept: Float[Array, ""] = parameter(12.0, "price at which demand is zero")
-    firms = ("follower",)
-
-    def bounds(self):
-        return {"q": (0.0, 13.0)}
-
-    def payoff(self, s):
-        return (self.intercept - self.first - s["q"]) * s["q"]
-
-    def outcomes(self, s):
-        return {"leader_profit": (self.intercept - self.first - s["q"].sum()) * self.first}
 
 
 def test_sequential_play():
@@ -330,16 +306,9 @@ def test_progress_is_shown_on_request_only(capfd):
 MANY = """
 import jax, numpy as np, sys
 jax.config.update("jax_enable_x64", True)
-from nashgrid.solver import Game, Newton, parameter
+from nashgrid.solver import Newton
 from nashgrid.solver._sweep import sweep
-class Duopoly(Game):
-    cost: object = parameter((1.0, 2.0))
-    intercept: object = parameter(10.0)
-    firms = ("A", "B")
-    def bounds(self):
-        return {"q": (0.0, 20.0)}
-    def payoff(self, s):
-        return (self.intercept - s["q"].sum() - self.cost) * s["q"]
+from tests.small_games import Duopoly
 assert jax.device_count() == int(sys.argv[2])
 axes = {"cost[0]": np.linspace(0, 12, 9), "intercept": np.linspace(8, 14, 7)}
 data = sweep(Duopoly(), axes, chunk=10, method=Newton(), certify=False)
@@ -351,7 +320,7 @@ def test_several_devices_give_the_results_of_one(tmp_path):
     for n in (1, 4):
         environment = os.environ | {"XLA_FLAGS": f"--xla_force_host_platform_device_count={n}", "JAX_PLATFORMS": "cpu"}
         command = [sys.executable, "-c", textwrap.dedent(MANY), str(tmp_path / f"{n}.npz"), str(n)]
-        subprocess.run(command, env=environment, check=True, timeout=300)
+        subprocess.run(command, env=environment, cwd=ROOT, check=True, timeout=300)
     one, four = (np.load(tmp_path / f"{n}.npz") for n in (1, 4))
     np.testing.assert_array_max_ulp(four["q"], one["q"], maxulp=8)
     np.testing.assert_array_max_ulp(four["payoff"], one["payoff"], maxulp=16)
