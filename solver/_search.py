@@ -17,6 +17,7 @@ from jaxtyping import Array, Bool, Float, Int
 from ._conditions import Conditions
 from ._errors import GameError
 from ._game import Game
+from ._low_discrepancy import low_discrepancy
 
 _FINEST = 10
 _FARTHEST = 10
@@ -244,19 +245,9 @@ def _best_hill(points, values, here, value):
     return best & (jnp.cumsum(best) == 1)
 
 
-def _low_discrepancy(count: int, dimension: int) -> np.ndarray:
-    """Points in the unit box, shape (count, dimension): the multiples of the powers of the root of x^(d+1) = x + 1
-    (Roberts' additive recurrence)."""
-    root = 2.0
-    for _ in range(64):
-        root = (1 + root) ** (1 / (dimension + 1))
-    steps = np.arange(1, count + 1)[:, None] * root ** -np.arange(1.0, dimension + 1)[None, :]
-    return (0.5 + steps) % 1.0
-
-
 def _in_box(here, lower, upper, size, count):
     """Low-discrepancy points in the whole box of a firm's strategies, and the same at the size of `here`."""
-    share = jnp.asarray(_low_discrepancy(count, here.shape[0]), here.dtype)
+    share = jnp.asarray(low_discrepancy(count, here.shape[0]), here.dtype)
     bounded = jnp.isfinite(upper - lower)
     wide = jnp.where(bounded, lower, 0.0)[None, :] + share * jnp.where(bounded, upper - lower, 0.0)[None, :]
     near = jnp.clip(here[None, :] + size[None, :] * (4.0 * share - 2.0), lower[None, :], upper[None, :])
@@ -271,7 +262,7 @@ def _highest_hills(values, dimension: int) -> list:
     the same few distances in the numbering.
     """
     count = len(values)
-    share = _low_discrepancy(count, dimension)
+    share = low_discrepancy(count, dimension)
     found = []
     for half in (0, 1):
         mine = np.arange(count) % 2 == half
