@@ -2,6 +2,8 @@
 
 from ._best_response import BestResponse as BestResponse
 from ._configure import configure as configure
+from ._equilibria import Equilibria as Equilibria
+from ._equilibria import equilibria as equilibria
 from ._errors import GameError as GameError
 from ._errors import NotSolvedError as NotSolvedError
 from ._errors import StoreError as StoreError
@@ -19,6 +21,13 @@ from ._plot import regime_map as regime_map
 from ._plot import status_map as status_map
 from ._plot import value_map as value_map
 from ._search import GlobalSearch as GlobalSearch
+from ._selection import HighestOutcome as HighestOutcome
+from ._selection import Nearest as Nearest
+from ._selection import ParetoDominant as ParetoDominant
+from ._selection import ReachedFrom as ReachedFrom
+from ._selection import RiskDominant as RiskDominant
+from ._selection import Rule as Rule
+from ._selection import Selected as Selected
 from ._solution import Certificate as Certificate
 from ._solution import Equilibrium as Equilibrium
 from ._solve import solve as solve

@@ -180,8 +180,9 @@ def _chosen(problem: Any) -> list[tuple[tuple[str, ...], tuple[int, ...]]]:
     """What the leaders inside `problem` choose, as (path, index)."""
     every, above = [], ("game",)
     while isinstance(inner := getattr(problem, "game", None), Problem):
-        lever = knob(inner, problem.choose)
-        every.append(((*above, *lever.path), lever.index))
+        for name in problem.chosen():
+            lever = knob(inner, name)
+            every.append(((*above, *lever.path), lever.index))
         problem, above = inner, (*above, "game")
     return every
 

@@ -3,7 +3,7 @@
 import functools
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import equinox as eqx
 import jax
@@ -19,10 +19,11 @@ from ._method import Method
 from ._parameter import as_parameter
 from ._search import GlobalSearch
 
+P = TypeVar("P", bound=Problem)
 _RESERVED = ("payoff", "status", "steps", "firm", "leader")
 
 
-def prepare(problem: Problem) -> Problem:
+def prepare(problem: P) -> P:
     """The problem with all parameters as JAX arrays of one floating dtype, its definition checked.
 
     Raises:

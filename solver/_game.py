@@ -35,6 +35,10 @@ class Problem(_Module):
     def concept(self) -> str:
         """The equilibrium concept in words, e.g. "Nash (simultaneous)"."""
 
+    def chosen(self) -> tuple[str, ...]:
+        """The parameters of the problem inside that are chosen here, so that they cannot be varied from outside."""
+        return ()
+
 
 class Game(Problem):
     """A game of simultaneous play; subclass it and write `firms`, `bounds` and `payoff`.

@@ -95,6 +95,10 @@ class Leader(Problem):
             f"subgame-perfect (sequential play): {self.firms[0]} sets {self.choose} first, then {self.game.concept()}"
         )
 
+    def chosen(self) -> tuple[str, ...]:
+        """The parameter that the leader sets."""
+        return (self.choose,)
+
     def subgame(self, choice: Float[Array, ""]) -> Problem:
         """The followers' problem after the leader's choice."""
         return put(self.game, (self.lever,), (choice,))

@@ -18,6 +18,7 @@ class Status(enum.IntEnum):
     unbounded = 6
     invalid_bounds = 7
     subgame_failed = 8
+    undecided = 9
 
     @property
     def message(self) -> str:
@@ -53,5 +54,9 @@ _MESSAGES = {
     Status.subgame_failed: (
         "A later stage of the game has no certified equilibrium, so the leader's choice cannot be judged. Look at "
         "`subgame.status`."
+    ),
+    Status.undecided: (
+        "There are several equilibria and the rule singles none of them out. Look at them with `equilibria`, or take "
+        "another rule."
     ),
 }
