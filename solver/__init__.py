@@ -16,6 +16,9 @@ from ._method import Method as Method
 from ._newton import Newton as Newton
 from ._parameter import as_parameter as as_parameter
 from ._parameter import parameter as parameter
+from ._path import Path as Path
+from ._path import PathEnd as PathEnd
+from ._path import best_response_path as best_response_path
 from ._plot import curve as curve
 from ._plot import regime_map as regime_map
 from ._plot import status_map as status_map

@@ -107,6 +107,8 @@ def _payoff_scale(layout, z, payoff, curvature, size):
     worth = jnp.max(jnp.where(mine, (curvature * reach * reach)[None, :], 0.0), axis=1)
     floor = 1e-4 * jnp.max(jnp.where(mine, (curvature * size * size)[None, :], 0.0), axis=1)
     scale = jnp.maximum(jnp.maximum(jnp.abs(payoff), worth), floor)
+    # Payoffs are in one unit: where a firm has no scale of its own, the others' says what is a rounding error.
+    scale = jnp.maximum(scale, 1e-6 * jnp.max(scale))
     return jnp.maximum(scale, jnp.finfo(z.dtype).tiny)
 
 

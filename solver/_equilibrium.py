@@ -17,13 +17,15 @@ from ._adjoint import Found, implicit
 from ._certificate import certify
 from ._conditions import Conditions, conditions_of
 from ._game import Game, Problem
-from ._layout import Layout, bounds_of, dtype_of, layout_of
+from ._layout import Layout, bounds_of, dtype_of, layout_of, strategy_scale
 from ._method import Method
 from ._search import GlobalSearch
 from ._solution import Certificate, Equilibrium
 from ._status import Status
 
 _RUNAWAY = 1e6
+_INSTANT = 1e-3
+_JUMP = 0.05
 
 
 @functools.singledispatch
@@ -90,6 +92,8 @@ class _Attempt(NamedTuple):
     status: Int[Array, ""]
     steps: Int[Array, ""]
     tries: Int[Array, ""]
+    visited: Float[Array, "attempt strategy"]
+    """The ends of the attempts so far; NaN for those to come."""
 
 
 def _search(game: Game, begin: Float[Array, " strategy"], *, judged, layout, method, tol, max_steps, search) -> Found:
@@ -114,19 +118,44 @@ def _search(game: Game, begin: Float[Array, " strategy"], *, judged, layout, met
         deviator = jnp.argmax(relative)
         moves = np.asarray(layout.owner, np.int32) == deviator.astype(jnp.int32)
         onward = jnp.where(moves, layout.flatten(certificate.deviation), end.z)
-        return _Attempt(end.z, onward, certificate, status, state.steps + end.steps, state.tries + 1)
+        size = strategy_scale(end.z, onward, conditions.lower, conditions.upper, layout)
+        status = _endless(status, state.visited, end.z, (onward - end.z) / size, jnp.max(relative), tol)
+        now = np.arange(len(state.visited), dtype=np.int32) == state.tries
+        visited = jnp.where(now[:, None], end.z[None, :], state.visited)
+        return _Attempt(end.z, onward, certificate, status, state.steps + end.steps, state.tries + 1, visited)
 
     def unfinished(state: _Attempt) -> Bool[Array, ""]:
-        again = state.status == Status.deviation_found
+        # A method may settle at a kink or a jump, where no first-order condition holds, and a firm still gain.
+        stuck = (state.status == Status.max_steps) & (state.certificate.regret > tol)
+        again = (state.status == Status.deviation_found) | stuck
         return again & (state.tries <= method.escapes) & (state.steps < max_steps)
 
     zero = jnp.zeros((), jnp.int32)
     shapes = jax.eval_shape(lambda z: certify(conditions, z, search, game)[0], begin)
     blank = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
-    first = _Attempt(begin, begin, blank, zero + Status.deviation_found, zero, zero)
+    unknown = jnp.full((method.escapes + 1, layout.size), jnp.nan, begin.dtype)
+    first = _Attempt(begin, begin, blank, zero + Status.deviation_found, zero, zero, unknown)
     end = jax.lax.while_loop(unfinished, attempt, first) if method.escapes else attempt(first)
     record = {"certificate": end.certificate, "status": end.status, "steps": end.steps}
     return Found(end.z, end.certificate.residual, record)
+
+
+def _endless(
+    status: Int[Array, ""],
+    visited: Float[Array, "attempt strategy"],
+    z: Float[Array, " strategy"],
+    move: Float[Array, " strategy"],
+    gain: Float[Array, ""],
+    tol: float,
+) -> Int[Array, ""]:
+    """The status where going on is pointless: it leads back to where it was, or the best response is only a limit."""
+    near = tol**0.5 * jnp.max(jnp.abs(z))
+    returned = jnp.any(jnp.all(jnp.abs(visited - z[None, :]) <= near, axis=1))
+    leaving = (status == Status.deviation_found) | (status == Status.max_steps)
+    status = jnp.where(leaving & returned & (gain > tol), Status.cycling, status)
+    # Such a gain by so small a change: the payoff jumps there, as where a price is undercut.
+    jump = jnp.all(jnp.abs(move) <= _INSTANT) & (gain > _JUMP)
+    return jnp.where(leaving & jump, Status.unattained, status).astype(jnp.int32)
 
 
 def _status(conditions: Conditions, begin, z, finite, first_order, no_gain) -> Int[Array, ""]:

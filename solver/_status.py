@@ -19,6 +19,8 @@ class Status(enum.IntEnum):
     invalid_bounds = 7
     subgame_failed = 8
     undecided = 9
+    cycling = 10
+    unattained = 11
 
     @property
     def message(self) -> str:
@@ -54,6 +56,16 @@ _MESSAGES = {
     Status.subgame_failed: (
         "A later stage of the game has no certified equilibrium, so the leader's choice cannot be judged. Look at "
         "`subgame.status`."
+    ),
+    Status.cycling: (
+        "Play that goes on from the most profitable deviation comes back to a point that a firm leaves: it cycles, and "
+        "there may be no pure equilibrium here. Look at the cycle with `best_response_path`, or try other starts with "
+        "`equilibria`."
+    ),
+    Status.unattained: (
+        "A firm gains by an arbitrarily small change of its strategy, because its payoff jumps: best responses are "
+        "limits that no strategy attains, as where a price is undercut. There may be no pure equilibrium; look at "
+        "`best_response_path`."
     ),
     Status.undecided: (
         "There are several equilibria and the rule singles none of them out. Look at them with `equilibria`, or take "
