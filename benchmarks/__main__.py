@@ -7,12 +7,12 @@ import sys
 import time
 from pathlib import Path
 
-from . import throughput
+from . import certificates, throughput
 from ._environment import configure
 from ._figure import draw
 from ._table import table, unmeasured
 
-BENCHMARKS = {"throughput": throughput.run}
+BENCHMARKS = {"throughput": throughput.run, "certificates": certificates.run}
 """Name -> what makes its record."""
 _RESULTS = Path(__file__).parent / "results"
 
@@ -21,10 +21,10 @@ def main(argv: list[str] | None = None) -> int:
     """Run benchmarks; the exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
-        description="Measure speed and error; write NAME.json and NAME.png.",
+        description="Measure speed and error, and whether certificates can be trusted; write NAME.json and pictures.",
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"any of {', '.join(BENCHMARKS)}; by default all")
-    parser.add_argument("--quick", action="store_true", help="three games, at most 10,000 points; about two minutes")
+    parser.add_argument("--quick", action="store_true", help="few games and points; about two minutes")
     parser.add_argument(
         "--out", type=Path, default=_RESULTS, metavar="DIR", help="where to write (default: %(default)s)"
     )
@@ -55,11 +55,14 @@ def _one(name: str, out: Path, quick: bool) -> None:
 
     record = BENCHMARKS[name](quick=quick, say=say)
     (out / f"{name}.json").write_text(json.dumps(record, indent=1, allow_nan=False) + "\n")
-    draw(record, out / f"{name}.png")
-    print(table(record))
-    for platform in unmeasured(record):
-        print(f"\n{platform}: not measured.")
-    print(f"\n{out / name}.json and .png, {time.monotonic() - begin:.0f} s")
+    if name == "throughput":
+        draw(record, out / f"{name}.png")
+        print(table(record))
+        for platform in unmeasured(record):
+            print(f"\n{platform}: not measured.")
+    else:
+        print(certificates.table(record))
+    print(f"\n{out / name}.json, {time.monotonic() - begin:.0f} s")
 
 
 if __name__ == "__main__":

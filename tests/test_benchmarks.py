@@ -8,17 +8,19 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from benchmarks import __main__ as command
-from benchmarks import _nashgrid, _residual, throughput
+from benchmarks import _nashgrid, _residual, certificates, throughput
 from benchmarks._cases import cases
 from benchmarks._competitor import Answer, Competitor, Prepared
 from benchmarks._figure import draw
 from benchmarks._nashgrid import NASHGRID
 from benchmarks._plain import PLAIN
+from benchmarks._random_games import FAMILIES
 from benchmarks._residual import residuals
 from benchmarks._scipy import SCIPY
 from benchmarks._table import table, unmeasured
 
 from nashgrid.games import linear_cournot_equilibrium
+from nashgrid.solver import Status
 from nashgrid.solver._axes import knobs, put
 
 pytestmark = pytest.mark.xdist_group("benchmarks")
@@ -148,3 +150,32 @@ def test_a_folder_that_cannot_be_made_is_a_one_line_error(capsys, tmp_path):
     (tmp_path / "file").write_text("")
     assert command.main(["--out", str(tmp_path / "file" / "inside")]) == 1
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_false_certificate_is_counted(monkeypatch):
+    family = next(f for f in FAMILIES if f.name == "waves")
+    monkeypatch.setattr(certificates, "BLOCK", 32)
+    honest = certificates._family(family, 40)
+    assert honest["false_certificates"] == 0 and 30 < honest["solved"] < 40
+    assert honest["refused_looked_at"] == 40 - honest["solved"] >= honest["refused_rightly"] > 0
+    solved = certificates._solved
+
+    def lying(games, tol):
+        z, status, payoff, scale = solved(games, tol)
+        return z, np.full_like(status, Status.successful), payoff, scale
+
+    monkeypatch.setattr(certificates, "_solved", lying)
+    assert certificates._family(family, 40)["false_certificates"] >= 40 - honest["solved"] - 1
+    assert "false certificates" in certificates.summary(honest)
+
+
+def test_the_constructed_games_have_the_equilibria_they_were_made_to_have(monkeypatch):
+    family = next(f for f in FAMILIES if f.name == "constructed")
+    monkeypatch.setattr(certificates, "BLOCK", 32)
+    row = certificates._family(family, 32)
+    assert row["solved"] == 32 and row["false_certificates"] == 0
+    solved = certificates._solved
+    monkeypatch.setattr(
+        certificates, "_solved", lambda games, tol: (solved(games, tol)[0] + 1e-6, *solved(games, tol)[1:])
+    )
+    assert certificates._family(family, 32)["false_certificates"] == 32
