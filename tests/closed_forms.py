@@ -31,6 +31,7 @@ from nashgrid.games import (
     stackelberg,
 )
 from nashgrid.solver import Game, parameter
+from tests.textbook import TEXTBOOK
 
 
 @dataclasses.dataclass(frozen=True)
@@ -276,6 +277,7 @@ CASES = [
     Case("tullock_asymmetric", Tullock(prize=(3.0, 1.0)), {"effort": np.array([9 / 16, 3 / 16])}),
     Case("mixed_oligopoly", MixedOligopoly(), {"q": np.array([20.0, 10, 10, 10]) / 7}, unstable=True),
     Case("network_star", Network(), {"x": np.array([20.0, 15.0, 15.0, 15.0]) / 11}),
+    *(Case(name, game, {k: np.asarray(v) for k, v in strategy.items()}) for name, game, strategy in TEXTBOOK),
 ]
 
 
@@ -325,15 +327,21 @@ def largest_gain(game: Game, strategy: dict[str, np.ndarray]) -> float:
     strategies, a fine grid and a ladder of small steps, and for several strategies random points in the box
     and near."""
     names = list(game.bounds())
-    z = np.concatenate([np.asarray(strategy[name], float) for name in names])
-    owners = game.owners()
-    owner = np.concatenate([owners.get(name, np.arange(len(game.firms))) for name in names])
+    shapes = {name: np.shape(strategy[name]) for name in names}
+    z = np.concatenate([np.ravel(strategy[name]) for name in names])
+    leading = {name: game.owners().get(name, np.arange(len(game.firms))) for name in names}
+    owner = np.concatenate([np.repeat(leading[name], np.prod(shapes[name][1:], dtype=int)) for name in names])
     lower, upper = (
-        np.concatenate([np.broadcast_to(b[k], np.shape(strategy[name])) for name, b in game.bounds().items()])
+        np.concatenate([np.ravel(np.broadcast_to(b[k], shapes[name])) for name, b in game.bounds().items()])
         for k in (0, 1)
     )
-    ends = np.cumsum([len(strategy[name]) for name in names])[:-1]
-    payoff = jax.jit(jax.vmap(lambda v: game.payoff(dict(zip(names, jnp.split(v, ends), strict=True)))))
+    ends = np.cumsum([np.prod(shapes[name], dtype=int) for name in names])[:-1]
+
+    def one(v):
+        parts = zip(names, jnp.split(v, ends), strict=True)
+        return game.payoff({name: part.reshape(shapes[name]) for name, part in parts})
+
+    payoff = jax.jit(jax.vmap(one))
     here = np.asarray(payoff(z[None]))[0]
     rng = np.random.default_rng(0)
     best = 0.0
