@@ -12,7 +12,6 @@ bifurcations of even multiplicity, of which only the loss of stability is seen. 
 """
 
 import dataclasses
-import math
 from collections.abc import Mapping
 from typing import Literal
 
@@ -27,6 +26,7 @@ from jaxtyping import ArrayLike
 from ._arclength import Curve
 from ._axes import knob, take
 from ._best_response import BestResponse
+from ._boundary import ends
 from ._branch_points import Points, Row
 from ._check import check_options, check_start, prepare
 from ._conditions import conditions_of
@@ -159,7 +159,7 @@ def follow(
     value = take(game, (where,))[0]
     if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(game)):
         raise GameError("follow cannot be traced by JAX: call it outside jit, vmap and grad.")
-    low, high = _checked_interval(interval)
+    low, high = ends(interval)
     value = float(value)
     if not low <= value <= high:
         raise GameError(
@@ -193,7 +193,7 @@ def follow(
     ways = _directions(pieces, game, z, value)
     if not ways:
         raise GameError(
-            f"The branch cannot be started at {where.name} = {value:g}, a fold or a bifurcation; start at another value."
+            f"The branch cannot start at {where.name} = {value:g}, a fold or a bifurcation; start at another value."
         )
     forward, backward = ways
     traces = []
@@ -212,22 +212,9 @@ def follow(
     rows = [*reversed(behind.rows), Row(0.0, forward, points.report(forward, size), size), *ahead.rows]
     signed = [-row.arclength for row in reversed(behind.rows)] + [0.0] + [row.arclength for row in ahead.rows]
     found = [(-s, *rest) for s, *rest in reversed(behind.events)] + list(ahead.events)
-    events = tuple(
-        Event(kind, float(u[-1]), points.profile(u[:-1]), float(s), detail) for s, kind, detail, u in found
-    )
-    ends = (behind.end, ahead.end)
-    data = points.dataset(rows, np.asarray(signed), ends)
-    return Branch(data, events, ends)
-
-
-def _checked_interval(interval) -> tuple[float, float]:
-    try:
-        low, high = (float(end) for end in interval)
-    except (TypeError, ValueError):
-        raise GameError(f"interval is {interval!r}; give two numbers, (lower, upper).") from None
-    if not (math.isfinite(low) and math.isfinite(high) and low < high):
-        raise GameError(f"interval is {interval!r}; give two finite numbers, the lower one first.")
-    return low, high
+    events = tuple(Event(kind, float(u[-1]), points.profile(u[:-1]), float(s), detail) for s, kind, detail, u in found)
+    reasons = (behind.end, ahead.end)
+    return Branch(points.dataset(rows, np.asarray(signed), reasons), events, reasons)
 
 
 def _directions(pieces: Pieces, game: Game, z: np.ndarray, value: float) -> tuple[At | None, At | None] | None:

@@ -23,7 +23,7 @@ from ._status import Status
 _AXIS = "point"
 
 
-class _Given(Method):
+class Given(Method):
     """A method that proposes its start: the points of a branch are only judged."""
 
     escapes: int = eqx.field(static=True, default=0)
@@ -138,7 +138,7 @@ def _sizes(curve: Curve, u: Float[Array, " unknown"], least: Float[Array, " stra
 @eqx.filter_jit
 def _report(curve: Curve, u: Float[Array, " unknown"], way: Float[Array, " unknown"], tol: float, search):
     game, s = curve.at(u[-1]), curve.layout.unflatten(u[:-1])
-    one = equilibrium(game, _Given(), start=s, tol=tol, max_steps=1, search=search)
+    one = equilibrium(game, Given(), start=s, tol=tol, max_steps=1, search=search)
 
     def values(u):
         at, s = curve.at(u[-1]), curve.layout.unflatten(u[:-1])

@@ -9,17 +9,30 @@ sign. On the next piece strategies must move inwards, and gradients outwards: th
 
 import dataclasses
 import itertools
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ._arclength import Corrected, Curve, Local, correct
+from ._arclength import Corrected, Curve, correct
 from ._layout import dtype_of
 
+STABLE = 1.0 - 1e-9
 _ON = 1e-8
 _MOST_SWITCHES = 6
+
+
+class Values(NamedTuple):
+    """`Local` on the host, where the geometry of one point is computed."""
+
+    u: np.ndarray
+    gradient: np.ndarray
+    slopes: np.ndarray
+    lower: np.ndarray
+    upper: np.ndarray
+    lower_rate: np.ndarray
+    upper_rate: np.ndarray
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -39,13 +52,18 @@ class At:
     """Largest eigenvalue of the firms' own Hessians on the free strategies, in units in which its sign is smooth."""
     radius: float
     """Spectral radius of the simultaneous best responses of the free strategies."""
-    local: Local
+    local: Values
     steps: int = 0
 
     @property
     def value(self) -> float:
         """The parameter."""
         return float(self.u[-1])
+
+    @property
+    def stable(self) -> bool:
+        """Whether best responses converge; not if they neither converge nor diverge, as among three equal firms."""
+        return self.radius < STABLE
 
 
 class Pieces:
@@ -69,16 +87,16 @@ class Pieces:
         found = self.corrected(predicted, start.held, start.way)
         return None if found is None else self.on(found[0], start.held, start.way, found[1])
 
-    def at_value(self, near: np.ndarray, held: np.ndarray, value: float) -> tuple[Local, int] | None:
+    def at_value(self, near: np.ndarray, held: np.ndarray, value: float) -> tuple[Values, int] | None:
         """The point at one value of the parameter."""
         row = np.zeros_like(self.size)
         row[-1] = 1.0
         return self.corrected(np.append(near[:-1], value), held, row)
 
-    def corrected(self, base: np.ndarray, held: np.ndarray, row: np.ndarray) -> tuple[Local, int] | None:
+    def corrected(self, base: np.ndarray, held: np.ndarray, row: np.ndarray) -> tuple[Values, int] | None:
         """The point on the piece `held` and in the hyperplane through `base` normal to `row`."""
         end = self._correct(base, held, row, self.tol)
-        local = Local(*(np.asarray(part, np.float64) for part in end.local))
+        local = Values(*(np.asarray(part, np.float64) for part in end.local))
         if not end.converged or not all(np.isfinite(part).all() for part in local[:3]):
             return None
         # To the last digit: what is held is at its bound.
@@ -86,18 +104,16 @@ class Pieces:
         z = np.where(held == 0, local.u[:-1], bound)
         return local._replace(u=np.append(z, local.u[-1])), int(end.steps)
 
-    def evaluated(self, u: np.ndarray, held: np.ndarray, row: np.ndarray) -> Local:
+    def evaluated(self, u: np.ndarray, held: np.ndarray, row: np.ndarray) -> Values:
         """The conditions at `u`, uncorrected."""
         end = self._correct(u, held, row, jnp.asarray(np.inf, self.dtype))
-        return Local(*(np.asarray(part, np.float64) for part in end.local))
+        return Values(*(np.asarray(part, np.float64) for part in end.local))
 
     def _correct(self, base, held, row, tol) -> Corrected:
-        numbers = (jnp.asarray(part, self.dtype) for part in (row, self.size))
-        return jax.device_get(
-            correct(self.curve, jnp.asarray(base, self.dtype), jnp.asarray(held, jnp.int32), *numbers, tol)
-        )
+        u, row, size = (jnp.asarray(part, self.dtype) for part in (base, row, self.size))
+        return jax.device_get(correct(self.curve, u, jnp.asarray(held, jnp.int32), row, size, tol))
 
-    def on(self, local: Local, held: np.ndarray, along: np.ndarray, steps: int = 0) -> At | None:
+    def on(self, local: Values, held: np.ndarray, along: np.ndarray, steps: int = 0) -> At | None:
         """The point with its tangent on the piece `held`, in the direction of `along`."""
         conditions, height = self._conditions(local, held)
         try:
@@ -119,7 +135,7 @@ class Pieces:
             steps=steps,
         )
 
-    def outgoing(self, local: Local, held: np.ndarray, switching: np.ndarray) -> list[At]:
+    def outgoing(self, local: Values, held: np.ndarray, switching: np.ndarray) -> list[At]:
         """The ways to go on from a point at which the strategies `switching` are at a bound with zero gradient.
 
         Every assignment of them to held and free, in both directions, on which the strategies that are free move
@@ -151,9 +167,9 @@ class Pieces:
 
     def biactive(self, at: At) -> np.ndarray:
         """The strategies that are at a bound with zero gradient."""
-        return (at.slack <= _ON).any(axis=1)
+        return np.asarray((at.slack <= _ON).any(axis=1))
 
-    def _conditions(self, local: Local, held: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _conditions(self, local: Values, held: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The derivatives of the conditions, in sizes and with rows of unit length, and the length of the gradients'
         rows before."""
         gradients = local.slopes * self.size
@@ -165,14 +181,14 @@ class Pieces:
         heights = np.linalg.norm(gradients, axis=1)
         return rows / np.where(height > 0, height, 1.0)[:, None], np.where(heights > 0, heights, 1.0)
 
-    def _slack(self, local: Local, held: np.ndarray, height: np.ndarray) -> np.ndarray:
+    def _slack(self, local: Values, held: np.ndarray, height: np.ndarray) -> np.ndarray:
         z, size, fixed = local.u[:-1], self.size[:-1], local.lower == local.upper
         push = local.gradient / height
         low = np.where(held == 0, (z - local.lower) / size, np.where(held < 0, -push, np.inf))
         high = np.where(held == 0, (local.upper - z) / size, np.where(held > 0, push, np.inf))
         return np.where(fixed[:, None], np.inf, np.stack([low, high], axis=1))
 
-    def _rates(self, local: Local, held: np.ndarray, way: np.ndarray) -> np.ndarray:
+    def _rates(self, local: Values, held: np.ndarray, way: np.ndarray) -> np.ndarray:
         """How fast the slack grows along `way`."""
         _, height = self._conditions(local, held)
         moved, value = (way * self.size)[:-1], (way * self.size)[-1]
@@ -181,7 +197,7 @@ class Pieces:
         high = np.where(held == 0, (local.upper_rate * value - moved) / self.size[:-1], push)
         return np.stack([low, high], axis=1)
 
-    def _concavity(self, local: Local, held: np.ndarray, height: np.ndarray) -> float:
+    def _concavity(self, local: Values, held: np.ndarray, height: np.ndarray) -> float:
         size, worth = self.size[:-1], np.sqrt(height * self.size[:-1])
         hessian = local.slopes[:, :-1] * size[:, None] * size[None, :] / worth[:, None] / worth[None, :]
         largest = -np.inf
@@ -192,7 +208,7 @@ class Pieces:
                 largest = max(largest, float(np.linalg.eigvalsh((own + own.T) / 2.0)[-1]))
         return largest
 
-    def _radius(self, local: Local, held: np.ndarray) -> float:
+    def _radius(self, local: Values, held: np.ndarray) -> float:
         free = np.flatnonzero(held == 0)
         if not len(free):
             return 0.0

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ._branch_points import Points, Row
-from ._pieces import At, Pieces, angle, chord
+from ._pieces import STABLE, At, Pieces, angle, chord
 from ._roots import roots
 
 _BEGIN = 0.2
@@ -130,11 +130,11 @@ class Trace:
             return stop, found, switching, end
         first = np.inf
         for j, side in violated:
-            before = at.slack[j, side]
+            before = float(at.slack[j, side])
             if before <= 0:
                 raise _Lost
-            after = found.slack[j, side]
-            where = self._roots(at, lambda p, j=j, side=side: p.slack[j, side], 0.0, stop, before, after)
+            after = float(found.slack[j, side])
+            where = self._roots(at, lambda p, j=j, side=side: float(p.slack[j, side]), 0.0, stop, before, after)
             first = min(first, where[0])
         kink = self.pieces.advance(at, first)
         if kink is None:
@@ -267,7 +267,8 @@ class Trace:
         side = "greatest" if before.way[-1] > 0 else "smallest"
         located("fold", lambda p: p.way[-1], f"the parameter turns back, {side} nearby")
         located("bifurcation", lambda p: p.determinant, "another branch of first-order points crosses")
-        located("stability", lambda p: p.radius - 1.0, _stability(after.radius))
+        if before.stable != after.stable and min(abs(p.radius - 1.0) for p in (before, after)) > 1.0 - STABLE:
+            located("stability", lambda p: p.radius - 1.0, _stability(after))
         return found
 
     def _certificate(self, last: Row, row: Row, length: float) -> list[Found]:
@@ -303,7 +304,9 @@ class Trace:
         certificate = judged.one.certificate
         firm = int(np.argmax(certificate.gain / certificate.payoff_scale))
         name = judged.one.firms[firm]
-        deviation = np.asarray(self.points.layout.flatten({k: jnp.asarray(v) for k, v in certificate.deviation.items()}))
+        deviation = np.asarray(
+            self.points.layout.flatten({k: jnp.asarray(v) for k, v in certificate.deviation.items()})
+        )
 
         def gain(s: float) -> float:
             point = self._at(at, s)
@@ -341,8 +344,8 @@ class Trace:
             kinds.append(("fold", f"the parameter turns back in a bend, {side} nearby"))
         if len(onward) > 1:
             kinds.append(("bifurcation", f"{len(onward)} branches of first-order points lead on"))
-        if (new.radius < 1) != (kink.radius < 1):
-            kinds.append(("stability", _stability(new.radius)))
+        if new.stable != kink.stable:
+            kinds.append(("stability", _stability(new)))
         return new, kinds, ""
 
     def _names(self, before: np.ndarray, after: np.ndarray) -> str:
@@ -355,5 +358,5 @@ class Trace:
         return "; ".join(texts) or "a strategy touches a bound"
 
 
-def _stability(after: float) -> str:
-    return f"stability under simultaneous best responses is {'lost' if after >= 1 else 'gained'}"
+def _stability(after: At) -> str:
+    return f"stability under simultaneous best responses is {'gained' if after.stable else 'lost'}"
