@@ -68,7 +68,7 @@ class Event:
     arclength: float
     """Where it is on the branch."""
     detail: str
-    """What happens, in words."""
+    """What happens, in words, to who goes along the branch in the order of its points."""
 
     def __str__(self) -> str:
         return f"{self.kind:<11} at {self.value:.10g}: {self.detail}"
@@ -191,15 +191,15 @@ def follow(
     size = points.size_at(np.append(z, value), np.zeros(layout.size))
     pieces = Pieces(curve, size)
     ways = _directions(pieces, game, z, value)
-    if not ways:
+    if ways is None:
         raise GameError(
             f"The branch cannot start at {where.name} = {value:g}, a fold or a bifurcation; start at another value."
         )
     forward, backward = ways
     traces = []
     budget = int(max_points) - 1
-    for at in (forward, backward):
-        trace = Trace(points, Pieces(curve, size), (low, high), float(step), home=forward)
+    for at, back in ((forward, False), (backward, True)):
+        trace = Trace(points, Pieces(curve, size), (low, high), float(step), home=forward, back=back)
         if at is None:
             trace.end = "no_continuation"
         elif traces and traces[0].end == "closed":
@@ -217,7 +217,7 @@ def follow(
     return Branch(points.dataset(rows, np.asarray(signed), reasons), events, reasons)
 
 
-def _directions(pieces: Pieces, game: Game, z: np.ndarray, value: float) -> tuple[At | None, At | None] | None:
+def _directions(pieces: Pieces, game: Game, z: np.ndarray, value: float) -> tuple[At, At | None] | None:
     """The start as the beginning of both directions, the parameter growing first; None if neither is defined."""
     held = np.asarray(_held(game, jnp.asarray(z, dtype_of(game))))
     found = pieces.at_value(np.append(z, value), held, value)

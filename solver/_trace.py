@@ -39,10 +39,14 @@ class Trace:
         interval: where the parameter may be.
         step: the longest step.
         home: where the whole branch has begun.
+        back: whether this is against the order of the branch's points, in which events are told.
     """
 
-    def __init__(self, points: Points, pieces: Pieces, interval: tuple[float, float], step: float, home: At):
-        self.points, self.pieces, self.interval, self.step, self.home = points, pieces, interval, step, home
+    def __init__(
+        self, points: Points, pieces: Pieces, interval: tuple[float, float], step: float, home: At, back: bool
+    ):
+        self.points, self.pieces, self.interval, self.step = points, pieces, interval, step
+        self.home, self.back = home, back
         self.rows: list[Row] = []
         self.events: list[tuple[float, str, str, np.ndarray]] = []
         self.end = ""
@@ -98,7 +102,7 @@ class Trace:
             events += [(row.arclength, kind, detail, trial.u) for kind, detail in kinds]
             if (rows[-1] if rows else last).kinds:
                 rows.append(self._inside(last, row, (self._along(last.at, (rows or [last])[-1].at) + stop) / 2.0, stop))
-        self.end = end
+        self.end = "interval" if not end and self._leaves(onward) else end
         return [*rows, row], events, onward
 
     def _leaves(self, at: At) -> bool:
@@ -122,9 +126,9 @@ class Trace:
             stop, found, end = self._along(at, exit_), exit_, "interval"
             if not 0 < stop <= 1.01 * length:
                 raise _Lost
-        elif self._passes_home(at, trial):
-            # Not located any closer: the point is known.
-            stop, found, end = length, trial, "closed"
+        elif (home := self._passes_home(at, trial)) is not None:
+            stop, found = home
+            end = "closed"
         violated = np.argwhere(found.slack < 0)
         if not len(violated):
             return stop, found, switching, end
@@ -141,14 +145,15 @@ class Trace:
             raise _Lost
         return first, kink, self.pieces.biactive(kink), ""
 
-    def _passes_home(self, at: At, trial: At) -> bool:
+    def _passes_home(self, at: At, trial: At) -> tuple[float, At] | None:
+        """Where the step returns to the start of the branch, if it does."""
         if not self.rows or (at.held != self.home.held).any():
-            return False
+            return None
         s = self._along(at, self.home)
-        if not 0 <= s <= self._along(at, trial) or chord(at, self.home, self.pieces.size) > self.step:
-            return False
-        back = self.pieces.advance(at, s)
-        return back is not None and chord(back, self.home, self.pieces.size) < 1e-6
+        if not 0 < s <= self._along(at, trial) or chord(at, self.home, self.pieces.size) > 2.0 * self.step:
+            return None
+        back = self._at(at, s)
+        return (s, back) if back is not None and chord(back, self.home, self.pieces.size) < 1e-6 else None
 
     def _along(self, at: At, other: At) -> float:
         return float(at.way @ ((other.u - at.u) / self.pieces.size))
@@ -268,7 +273,7 @@ class Trace:
         located("fold", lambda p: p.way[-1], f"the parameter turns back, {side} nearby")
         located("bifurcation", lambda p: p.determinant, "another branch of first-order points crosses")
         if before.stable != after.stable and min(abs(p.radius - 1.0) for p in (before, after)) > 1.0 - STABLE:
-            located("stability", lambda p: p.radius - 1.0, _stability(after))
+            located("stability", lambda p: p.radius - 1.0, self._stability(before, after))
         return found
 
     def _certificate(self, last: Row, row: Row, length: float) -> list[Found]:
@@ -279,11 +284,12 @@ class Trace:
             return []
         if (at.concavity < 0) != (trial.concavity < 0):
             where = self._roots(at, lambda p: p.concavity, 0.0, length, at.concavity, trial.concavity)
-            text = "a firm's payoff is no longer concave" if before else "every firm's payoff becomes concave"
+            lost = before != self.back
+            text = "a firm's payoff is no longer concave" if lost else "every firm's payoff becomes concave"
             return [(s, "certificate", f"{text} in its own strategies") for s in where]
         inside, outside = (0.0, length) if before else (length, 0.0)
         judged = row.report if before else last.report
-        text = "begins" if before else "ceases"
+        text = "begins" if before != self.back else "ceases"
         for _ in range(_TRIES):
             where, firm = self._indifference(at, inside, outside, judged)
             if where is None:
@@ -345,11 +351,12 @@ class Trace:
         if len(onward) > 1:
             kinds.append(("bifurcation", f"{len(onward)} branches of first-order points lead on"))
         if new.stable != kink.stable:
-            kinds.append(("stability", _stability(new)))
+            kinds.append(("stability", self._stability(kink, new)))
         return new, kinds, ""
 
     def _names(self, before: np.ndarray, after: np.ndarray) -> str:
         layout, firms = self.points.layout, self.points.curve.game.firms
+        before, after = (after, before) if self.back else (before, after)
         texts = []
         for j in np.flatnonzero(before != after):
             what = f"{layout.names[layout.name_of[j]]} of {firms[layout.owner[j]]}"
@@ -357,6 +364,6 @@ class Trace:
             texts.append(f"{what} {'reaches' if after[j] else 'leaves'} its {side} bound")
         return "; ".join(texts) or "a strategy touches a bound"
 
-
-def _stability(after: At) -> str:
-    return f"stability under simultaneous best responses is {'gained' if after.stable else 'lost'}"
+    def _stability(self, before: At, after: At) -> str:
+        how = "gained" if (before if self.back else after).stable else "lost"
+        return f"stability under simultaneous best responses is {how}"

@@ -43,6 +43,19 @@ class Polynomial(Game):
         return self.units[2] * (value + self.square * x**3 / 3.0 - self.cube * x**4 / 4.0)
 
 
+class Kinked(Game):
+    """One player who does push x - x^2/2, less what exceeds 2."""
+
+    push: Float[Array, ""] = parameter(1.0)
+    firms = ("A",)
+
+    def bounds(self):
+        return {"x": (0.0, 5.0)}
+
+    def payoff(self, s):
+        return self.push * s["x"] - s["x"] ** 2 / 2.0 - jnp.maximum(s["x"] - 2.0, 0.0)
+
+
 FOLD = 2.0 / np.sqrt(27.0)
 
 
@@ -127,6 +140,16 @@ def test_a_pitchfork_from_both_sides():
     np.testing.assert_allclose(turning.data["x"].values[[0, -1], 0], [-np.sqrt(0.8), np.sqrt(0.8)], atol=1e-12)
 
 
+def test_a_bound_on_the_way_and_a_kink_at_the_end():
+    game = Kinked()
+    branch = follow(game, "push", (-1.0, 4.0), certify=False)
+    assert branch.ends == ("interval", "stuck")
+    np.testing.assert_allclose(values(branch, "active_set"), [0.0], atol=1e-12)
+    push = branch.data["push"].values
+    np.testing.assert_allclose(branch.data["x"].values[:, 0], np.maximum(push, 0.0), atol=1e-14)
+    assert push[0] == -1.0 and abs(push[-1] - 2.0) < 1e-6
+
+
 def test_a_closed_branch():
     # 1 - x^2 - push^2: a circle.
     game = Polynomial(push=0.3, constant=1.0, along=0.0, bend=-1.0, linear=0.0, square=-1.0, cube=0.0)
@@ -152,7 +175,7 @@ def test_entry_of_firms_in_linear_cournot():
     branch = follow(LinearCournot(intercept=9.0, cost=COST), "intercept", (0.5, 12.0))
     np.testing.assert_allclose(values(branch, "active_set"), [1.0, 3.0, 6.0], atol=1e-10)
     details = [event.detail for event in branch.of_kind("active_set")]
-    assert details == [f"quantity of firm {i} reaches its lower bound" for i in (1, 2, 3)]
+    assert details == [f"quantity of firm {i} leaves its lower bound" for i in (1, 2, 3)]
     for a, q in zip(branch.data["intercept"].values, branch.data["quantity"].values, strict=True):
         exact = linear_cournot_equilibrium(jnp.asarray(a), jnp.asarray(1.0), jnp.asarray(COST))
         np.testing.assert_allclose(q, exact, atol=1e-12)
