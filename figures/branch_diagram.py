@@ -5,7 +5,8 @@ number of customers who compare prices; firm B's are the mirror images. Left: al
 are found from n = 2700, followed through folds and through the bifurcations at which the asymmetric ones leave the
 symmetric one. Right: where they are equilibria. With few such customers both firms ask the high price; with many,
 both the low one; between, one serves them and the other its niche. Each part ends where a firm begins to gain by the
-other kind of price, far away: no derivative announces it. In the shaded gaps no point found is an equilibrium.
+other kind of price, far away: no derivative announces it. In the shaded gaps there is no equilibrium in pure
+strategies: none of these points is one, and best responses on a grid find none either (tests/test_branch.py).
 """
 
 import itertools

@@ -291,6 +291,36 @@ def test_where_the_niche_game_loses_its_equilibria(niche):
     np.testing.assert_array_equal(data["status"].values == Status.successful, outer)
 
 
+def niche_fixed_points(n):
+    """Prices q = r(r(q)), r the best response found on a grid, that are not jumps of r."""
+    p = np.exp(np.linspace(0.0, np.log(50.0), 2001))
+
+    def respond(q):
+        values = niche_profit(p[None, :], q[:, None], n)
+        i = np.clip(values.argmax(axis=1), 1, len(p) - 2)
+        left, here, right = (values[np.arange(len(q)), i + k] for k in (-1, 0, 1))
+        return p[i] * (p[1] / p[0]) ** ((left - right) / (2.0 * (left - 2.0 * here + right)))
+
+    q = np.exp(np.linspace(0.0, np.log(50.0), 1501))
+    first = respond(q)
+    twice = respond(first)
+    cross = (twice[:-1] > q[:-1]) != (twice[1:] > q[1:])
+    smooth = (np.abs(np.diff(first)) < 0.5) & (np.abs(np.diff(twice)) < 0.5)
+    return q[:-1][cross & smooth]
+
+
+@pytest.mark.parametrize(("n", "count"), [(2400.0, 1), (2476.0, 0), (2700.0, 2), (3100.0, 0), (3250.0, 0), (3400.0, 1)])
+def test_brute_force_finds_as_many_equilibria_in_the_niche_game(niche, n, count):
+    assert len(niche_fixed_points(n)) == count
+    found = 0
+    for branch in niche.values():
+        value, status = branch.data["mass"].values, branch.data["status"].values
+        regular = branch.data["event"].values == ""
+        use = np.where(regular[:-1], np.arange(len(value) - 1), np.arange(1, len(value)))
+        found += int((((value[:-1] - n) * (value[1:] - n) < 0) & (status[use] == Status.successful)).sum())
+    assert found == count
+
+
 def test_no_equilibrium_to_start_from():
     with pytest.raises(GameError, match=r"There is no equilibrium to start from at mass = 3200 \(\w+\): give start="):
         follow(NicheDemand(mass=3200.0), "mass", (500.0, 5500.0), method=Newton())
