@@ -40,7 +40,7 @@ class AtBound(eqx.Module):
     the strategy is held there: it changes its sign at the switch, although the strategy itself stays at the bound.
 
     >>> AtBound("quantity", 1)
-    AtBound(strategy='quantity', index=1, upper=False)
+    AtBound(strategy='quantity', index=1)
     """
 
     strategy: str = eqx.field(static=True)

@@ -138,6 +138,7 @@ def follow(
         GameError: the game, the parameter, the interval or an option is ill-defined, or there is no first-order point
             to start from; the message says what to change.
 
+    >>> from jaxtyping import Array, Float
     >>> from nashgrid.solver import Game, follow, parameter
     >>> class Cubic(Game):
     ...     push: Float[Array, ""] = parameter(0.0, "slope of the payoff at zero")

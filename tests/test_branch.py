@@ -309,7 +309,7 @@ def niche_fixed_points(n):
     return q[:-1][cross & smooth]
 
 
-@pytest.mark.parametrize(("n", "count"), [(2400.0, 1), (2476.0, 0), (2700.0, 2), (3100.0, 0), (3250.0, 0), (3400.0, 1)])
+@pytest.mark.parametrize(("n", "count"), [(2400.0, 1), (2476.0, 0), (2701.0, 2), (3100.0, 0), (3250.0, 0), (3400.0, 1)])
 def test_brute_force_finds_as_many_equilibria_in_the_niche_game(niche, n, count):
     assert len(niche_fixed_points(n)) == count
     found = 0
