@@ -8,6 +8,7 @@ from .logit import LogitBertrand as LogitBertrand
 from .logit import LogitMerger as LogitMerger
 from .logit import logit_markups as logit_markups
 from .logit import logit_monopoly_price as logit_monopoly_price
+from .niche_demand import NicheDemand as NicheDemand
 from .open_sourcing import LinearValueOpenSourcing as LinearValueOpenSourcing
 from .open_sourcing import SimultaneousOpenSourcing as SimultaneousOpenSourcing
 from .open_sourcing import commitment as commitment

@@ -1,6 +1,13 @@
 """Solve, certify, differentiate and sweep games whose payoffs are written in JAX."""
 
 from ._best_response import BestResponse as BestResponse
+from ._boundary import AtBound as AtBound
+from ._boundary import Boundary as Boundary
+from ._boundary import boundary as boundary
+from ._branch import Branch as Branch
+from ._branch import Event as Event
+from ._branch import follow as follow
+from ._branch_plot import branch_diagram as branch_diagram
 from ._configure import configure as configure
 from ._equilibria import Equilibria as Equilibria
 from ._equilibria import equilibria as equilibria

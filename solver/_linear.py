@@ -103,8 +103,8 @@ def top_eigenvector(matrix: Float[Array, "n n"]) -> Float[Array, " n"]:
 
     projector, _ = jax.lax.scan(square, start, None, length=30)
     lengths = jnp.sqrt(jnp.sum(jnp.square(projector), axis=0))
-    longest = lengths == jnp.max(lengths)
-    longest &= jnp.cumsum(longest) == 1
+    # Not `lengths == max(lengths)`: compiled, the two sides may be computed apart and differ in their last digit.
+    longest = np.arange(matrix.shape[0], dtype=np.int32) == jnp.argmax(lengths).astype(jnp.int32)
     column = jnp.sum(jnp.where(longest[None, :], projector, 0.0), axis=1)
     length = jnp.sqrt(jnp.sum(jnp.square(column)))
     return column / jnp.where(length > 0, length, 1.0)

@@ -81,7 +81,7 @@ def best_response(
         gains = values - values[-1]
         gains = jnp.where(jnp.isfinite(gains), gains, -jnp.inf)
         best = jnp.max(gains)
-        chosen = jnp.sum(jnp.where(_first(gains == best)[:, None], trials, 0.0), axis=0)
+        chosen = jnp.sum(jnp.where(_largest(gains)[:, None], trials, 0.0), axis=0)
         # Close to the maximum, payoffs differ by less than their rounding; there the Newton step is trusted.
         small = concave & finite & jnp.all(jnp.abs(trials[0] - own) <= _TRUSTED * size)
         new = jnp.where(small, trials[0], jnp.where((best > 0) | ~finite, chosen, own))
@@ -94,9 +94,9 @@ def best_response(
     return place(jax.lax.while_loop(unfinished, step, begin).own)
 
 
-def _first(mask):
-    """The first true entry only."""
-    return mask & (jnp.cumsum(mask) == 1)
+def _largest(values):
+    """One-hot: the first of the largest values; not by comparing with the maximum, whose last digit may differ."""
+    return np.arange(len(values), dtype=np.int32) == jnp.argmax(values).astype(jnp.int32)
 
 
 def _ascent(own, gradient, hessian, lower, upper, trust, real):

@@ -138,7 +138,8 @@ def _deviation(conditions, z, scale, firm: Int[Array, ""], search: GlobalSearch,
     starts = [jnp.stack(parts) for parts in zip(*starts, strict=True)]
     ends, values = jax.vmap(climb)(*starts)
     gains = jnp.where(jnp.any(starts[2] > 0, axis=1), values - value, 0.0)
-    gain = jnp.maximum(jnp.max(jnp.where(jnp.isnan(gains), 0.0, gains)), 0.0)
+    gains = jnp.where(jnp.isnan(gains), 0.0, gains)
+    gain = jnp.maximum(jnp.max(gains), 0.0)
     best = jnp.where(gain > 0, _pick(_first_largest(gains), ends, gains)[0], here)
     for c in range(count):
         near, nearby = _summit(lines[2 * c + 1].points, values_around[c], here[c], value)
@@ -198,8 +199,8 @@ def _pick(one_hot, rows, values):
 
 def _first_largest(values):
     """One-hot: the first of the largest values."""
-    top = values == jnp.max(values)
-    return top & (jnp.cumsum(top) == 1)
+    # Not `values == max(values)`: compiled, the two sides may be computed apart and differ in their last digit.
+    return np.arange(len(values), dtype=np.int32) == jnp.argmax(values).astype(jnp.int32)
 
 
 def _over_bounds(here, lower, upper, size, count):
@@ -241,8 +242,7 @@ def _best_hill(points, values, here, value):
     rise_left = (points < here) & (values > jnp.where(after >= here, value, right)) & (values >= left)
     rise_right = (points > here) & (values > jnp.where(before <= here, value, left)) & (values >= right)
     height = jnp.where(rise_left | rise_right, values, -jnp.inf)
-    best = (height == jnp.max(height)) & (height > -jnp.inf)
-    return best & (jnp.cumsum(best) == 1)
+    return _first_largest(height) & (height > -jnp.inf)
 
 
 def _in_box(here, lower, upper, size, count):

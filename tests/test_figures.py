@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 import xarray as xr
-from figures import inverted_u, merger_map, regime_map, research_map
+from figures import branch_diagram, inverted_u, merger_map, regime_map, research_map
 from figures.__main__ import FIGURES, caption, main, make
 from figures._style import percent, style
 from figures._sweeps import Sweeps
@@ -18,7 +18,7 @@ from nashgrid.solver import Game, Leader, Status, StoreError, parameter
 from nashgrid.solver._spec import read
 
 # So small, and so that the two sweeps of the linear model have as many points: they then share one compiled program.
-POINTS = {"inverted_u": 16, "regime_map": 8, "research_map": 8, "merger_map": 8}
+POINTS = {"inverted_u": 16, "regime_map": 8, "research_map": 8, "merger_map": 8, "branch_diagram": 12}
 
 
 @pytest.fixture(scope="module")
@@ -133,6 +133,13 @@ def test_research_map_is_right_about_what_is_an_equilibrium(sweeps):
             assert gains.max(axis=0).min() > 1e-4
 
 
+def test_branch_diagram_shows_the_gaps_without_equilibrium(sweeps):
+    data = branch_diagram.compute(sweeps, 12)
+    # Solved as four equations each, see tests/test_branch.py.
+    exact = [(2470.1474029, 2481.2746187), (3020.8643216, 3318.6480815)]
+    np.testing.assert_allclose(branch_diagram.gaps(data), exact, rtol=1e-9)
+
+
 def test_importing_makes_no_array():
     """Else it would be made before JAX is set up, in single precision."""
     program = "import figures.__main__, jax; jax.config.update('jax_num_cpu_devices', 3); print(jax.device_count())"
@@ -152,7 +159,10 @@ def test_captions(capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["inverted"], "no figure 'inverted'; there is inverted_u, regime_map, research_map, merger_map."),
+        (
+            ["inverted"],
+            "no figure 'inverted'; there is inverted_u, regime_map, research_map, merger_map, branch_diagram.",
+        ),
         (["--points", "1"], "--points 1: give at least 2."),
     ],
 )
