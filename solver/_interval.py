@@ -168,6 +168,17 @@ def magnitude(a: Interval) -> np.ndarray:
     return np.maximum(np.abs(a.lo), np.abs(a.hi))
 
 
+def middle(a: Interval) -> np.ndarray:
+    """About the middle; NaN where there is no bound."""
+    with np.errstate(all="ignore"):
+        return a.lo + (a.hi - a.lo) / 2
+
+
+def undefined(a: Interval) -> np.ndarray:
+    """Whether the expression may be undefined."""
+    return np.isnan(a.lo) | np.isnan(a.hi)
+
+
 def sqrt(a: Interval) -> Interval:
     """The square root; undefined below zero."""
     with np.errstate(all="ignore"):
