@@ -22,7 +22,7 @@ import numpy as np
 
 from . import _interval as iv
 from ._interval import Interval
-from ._jet import curvatures, enclose, slopes
+from ._jet import curvatures, enclose, slopes, value_by_cases
 from ._krawczyk import Solution, System
 
 _BATCH = 512
@@ -101,11 +101,16 @@ def _view(system: System, firm: int, own: np.ndarray, near: Interval, low: np.nd
     pairs = iv.choose(np.eye(width, dtype=bool), Interval(squares.lo[:, :, None], squares.hi[:, :, None]), pairs)
     bent = iv.mul(iv.point(0.5), iv.total(iv.total(iv.mul(curvature, pairs), 2), 1))
     quadratic = iv.add(iv.add(at.value, iv.total(iv.mul(there, away), 1)), bent)
-    value = box.value
-    for other, applies in ((linear, True), (quadratic, smooth[:, 0])):
+    value, jumps = box.value, ~np.all(np.isfinite(slope.lo) & np.isfinite(slope.hi), axis=1)
+    others = [(linear, True), (quadratic, smooth[:, 0])]
+    if np.any(jumps):
+        cases = value_by_cases(system.graph, output[0], *_placed(own, near, low, high))
+        others += [] if cases is None else [(cases, jumps)]
+    for other, applies in others:
         known = applies & ~iv.undefined(other) & ~iv.undefined(value)
         value = iv.choose(known, iv.intersect(value, other), value)
-    return _View(*(_full(part, len(low)) for part in (value, slope, curvature, at.value)))
+    boxes = len(low)
+    return _View(_full(value, boxes), _full(slope, boxes), _full(curvature, boxes), _full(at.value, boxes))
 
 
 def _full(part: Interval, boxes: int) -> Interval:
@@ -158,7 +163,9 @@ def _positive_definite(a: Interval) -> np.ndarray:
         column = iv.div(row, Interval(pivot.lo[:, None], pivot.hi[:, None]))
         lo, hi = a.lo.copy(), a.hi.copy()
         rest = Interval(a.lo[:, k + 1 :, k + 1 :], a.hi[:, k + 1 :, k + 1 :])
-        update = iv.mul(Interval(column.lo[:, :, None], column.hi[:, :, None]), Interval(row.lo[:, None], row.hi[:, None]))
+        update = iv.mul(
+            Interval(column.lo[:, :, None], column.hi[:, :, None]), Interval(row.lo[:, None], row.hi[:, None])
+        )
         lo[:, k + 1 :, k + 1 :], hi[:, k + 1 :, k + 1 :] = iv.sub(rest, update)
         a = Interval(lo, hi)
     return sure
@@ -190,7 +197,7 @@ def _inner_gain(system: System, firm: int, own, near: Interval, solution: Soluti
         straight = iv.mul(iv.point(gradient), iv.point(span)).hi
         held = iv.mul(iv.point(iv.magnitude(one.slope)[0]), iv.point(width)).hi
     parts = np.where(free & rest, np.minimum(curved, straight), held)
-    return float(iv.total(iv.point(parts), 0).hi)
+    return float(iv.total(iv.point(np.where(np.isnan(parts), np.inf, parts)), 0).hi)
 
 
 def _search(system: System, firm: int, own, near: Interval, here: Interval, within, max_boxes: int):
@@ -215,7 +222,7 @@ def _search(system: System, firm: int, own, near: Interval, here: Interval, with
         view, reach = _seen(system, firm, own, near, low[take], high[take])
         boxes += len(take)
         best = float(np.max(np.where(np.isnan(view.middle.lo), -np.inf, view.middle.lo)))
-        if best > here.hi and not bounding:
+        if best > here.hi and (problem is None or not bounding):
             gained = float(iv.sub(iv.point(best), iv.point(here.hi)).lo)
             problem, bounding = f"it gains at least {gained:.1e} by another strategy", True
         if bounding:
@@ -227,7 +234,10 @@ def _search(system: System, firm: int, own, near: Interval, here: Interval, with
         split = np.any(last - first > resolution, axis=1)
         most = max(most, float(np.max(value[~split], initial=-np.inf)))
         if not np.all(split) and not bounding:
-            problem, bounding = "other strategies do as well (a tie), or cannot be told from a tie within rounding", True
+            problem, bounding = (
+                "other strategies do as well (a tie), or cannot be told from a tie within rounding",
+                True,
+            )
         slope = iv.magnitude(view.slope)[keep][split]
         first, last, value = _halved(first[split], last[split], value[split], slope, top - bottom)
         low, high = np.concatenate([first, low[wait]]), np.concatenate([last, high[wait]])
@@ -260,9 +270,11 @@ def _pruned(view: _View, low, high, reach, bottom, top, least: float, within):
     # Only if the payoff is known to rise beyond the box too: its best point may be a kink on its face.
     onward = (rises & ~at_top & (reach[1] > high)) | (falls & ~at_bottom & (reach[0] < low))
     keep &= ~np.any(onward, axis=1)
-    return np.where(falls & at_bottom, bottom, np.where(rises & at_top, top, low)), np.where(
-        rises & at_top, top, np.where(falls & at_bottom, bottom, high)
-    ), keep
+    return (
+        np.where(falls & at_bottom, bottom, np.where(rises & at_top, top, low)),
+        np.where(rises & at_top, top, np.where(falls & at_bottom, bottom, high)),
+        keep,
+    )
 
 
 def _halved(low, high, bound, slope, span):
@@ -271,7 +283,9 @@ def _halved(low, high, bound, slope, span):
         return low, high, bound
     share = (high - low) / span
     # Where slopes say nothing, and where boxes have become too slender, the widest.
-    unknown = ~np.all(np.isfinite(slope), axis=1) | np.any((share > 0.0) & (share < 1e-3 * np.max(share, axis=1)[:, None]), axis=1)
+    unknown = ~np.all(np.isfinite(slope), axis=1) | np.any(
+        (share > 0.0) & (share < 1e-3 * np.max(share, axis=1)[:, None]), axis=1
+    )
     weight = np.where(unknown[:, None], share, np.where(np.isfinite(slope), slope, 0.0) * (high - low))
     cut = np.argmax(np.where(high > low, weight, -1.0), axis=1)
     rows = np.arange(len(low))

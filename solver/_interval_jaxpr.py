@@ -1,9 +1,9 @@
 """A JAX function as a graph of real-valued expressions, by reading its jaxpr.
 
-The function is traced at float64; functions within it (`jit`, `custom_jvp`, `custom_vjp`, `checkpoint`) are read by what
-they compute, so that a derivative rule that somebody wrote is never trusted. Arrays become arrays of node numbers:
-what only moves elements is done by NumPy, what computes builds nodes. Integers and truth values that do not depend on
-the arguments are computed as they are. Whatever is not covered is refused by name.
+The function is traced at float64; functions within it (`jit`, `custom_jvp`, `custom_vjp`, `checkpoint`) are read by
+what they compute, so that a derivative rule that somebody wrote is never trusted. Arrays become arrays of node
+numbers: what only moves elements is done by NumPy, what computes builds nodes. Integers and truth values that do not
+depend on the arguments are computed as they are. Whatever is not covered is refused by name.
 """
 
 import functools
@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import ShapedArray
 from jax.extend.core import ClosedJaxpr, Literal
 
 from ._errors import GameError
@@ -49,7 +50,10 @@ def _read(graph: Graph, closed: ClosedJaxpr, arguments: Sequence[Value]) -> list
     known.update({var: np.asarray(const) for var, const in zip(jaxpr.constvars, closed.consts, strict=True)})
 
     def look(atom: Any) -> Value:
-        return np.asarray(atom.val, atom.aval.dtype) if isinstance(atom, Literal) else known[atom]
+        if not isinstance(atom, Literal):
+            return known[atom]
+        # A Python number is what its type in the jaxpr says, 1 may be 1.0.
+        return np.asarray(atom.val, atom.aval.dtype if isinstance(atom.aval, ShapedArray) else None)
 
     for equation in jaxpr.eqns:
         results = _apply(graph, equation, [look(atom) for atom in equation.invars])
@@ -61,8 +65,9 @@ def _apply(graph: Graph, equation: Any, arguments: list[Value]) -> list[Value]:
     name, params = equation.primitive.name, equation.params
     if (inner := _inner(params)) is not None and name in _CALLS:
         return _read(graph, inner, arguments)
-    if any(getattr(out.aval, "dtype", None) in _NARROW for out in equation.outvars):
-        raise GameError(f"prove covers payoffs computed in float64; {name!r} computes in {equation.outvars[0].aval.dtype}.")
+    kinds = [np.result_type(out.aval.dtype) for out in equation.outvars if isinstance(out.aval, ShapedArray)]
+    if narrow := [str(kind) for kind in kinds if kind in _NARROW]:
+        raise GameError(f"prove covers payoffs computed in float64; {name!r} computes in {narrow[0]}.")
     if all(isinstance(a, np.ndarray) and not np.issubdtype(a.dtype, np.inexact) for a in arguments):
         # Nothing to enclose: integers and truth values that are known.
         results = equation.primitive.bind(*(jnp.asarray(a) for a in arguments), **params)
@@ -77,7 +82,17 @@ def _apply(graph: Graph, equation: Any, arguments: list[Value]) -> list[Value]:
 
 
 _NARROW = (np.dtype(np.float32), np.dtype(np.float16), np.dtype(jnp.bfloat16), np.dtype(np.complex128))
-_CALLS = ("jit", "pjit", "closed_call", "core_call", "custom_jvp_call", "custom_vjp_call", "checkpoint", "remat", "remat2")
+_CALLS = (
+    "jit",
+    "pjit",
+    "closed_call",
+    "core_call",
+    "custom_jvp_call",
+    "custom_vjp_call",
+    "checkpoint",
+    "remat",
+    "remat2",
+)
 
 
 def _inner(params: dict[str, Any]) -> ClosedJaxpr | None:

@@ -13,11 +13,14 @@ continuously differentiable on the box and its gradient has slopes in h. All thi
 the variables that were not chosen.
 """
 
+import itertools
+import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
+from . import _curves as curves
 from . import _interval as iv
 from ._expression import TESTS, Graph
 from ._interval import Interval
@@ -47,6 +50,36 @@ def enclose(
         along: the d variables in which slopes are wanted.
         order: 0 for values, 1 with slopes, 2 with curvature.
     """
+    jets, _ = _evaluated(graph, outputs, lower, upper, along, order, {})
+    return [jets[number] for number in outputs]
+
+
+def value_by_cases(graph: Graph, output: int, lower: np.ndarray, upper: np.ndarray) -> Interval | None:
+    """The value over boxes, each undecided condition of a `select` taken to be true, then false; None without any.
+
+    Every point of a box is in one of these cases, in which the condition is the same wherever it occurs. More than
+    four conditions are left undecided.
+    """
+    jets, truths = _evaluated(graph, [output], lower, upper, [], 0, {})
+    conditions = {graph.nodes[number].arguments[0] for number in jets if graph.nodes[number].kind == "select"}
+    unknown = sorted(c for c in conditions if np.any(truths[c].lo < truths[c].hi))[:4]
+    value: Interval | None = None
+    for case in itertools.product((0.0, 1.0), repeat=len(unknown)) if unknown else ():
+        jets, _ = _evaluated(graph, [output], lower, upper, [], 0, dict(zip(unknown, case, strict=True)))
+        value = jets[output].value if value is None else iv.hull(value, jets[output].value)
+    return value
+
+
+def _evaluated(
+    graph: Graph,
+    outputs: Sequence[int],
+    lower: np.ndarray,
+    upper: np.ndarray,
+    along: Sequence[int],
+    order: int,
+    assumed: dict[int, float],
+) -> tuple[dict[int, Jet], dict[int, Interval]]:
+    """All jets and truth values; conditions that are undecided are as `assumed`."""
     seeds = {variable: k for k, variable in enumerate(along)} if order else {}
     width = len(along)
     jets: dict[int, Jet] = {}
@@ -57,7 +90,10 @@ def enclose(
         if node.constant in seeds if node.kind == "variable" else not moving.isdisjoint(node.arguments):
             moving.add(number)
         if node.kind in TESTS:
-            truths[number] = _test(node.kind, [truths[a] if a in truths else jets[a].value for a in node.arguments])
+            truth = _test(node.kind, [truths[a] if a in truths else jets[a].value for a in node.arguments])
+            if number in assumed:
+                truth = iv.choose(truth.lo < truth.hi, iv.point(assumed[number]), truth)
+            truths[number] = truth
         elif node.kind == "variable":
             jets[number] = _variable(lower[:, node.constant], upper[:, node.constant], seeds.get(node.constant), width)
         elif node.kind == "select":
@@ -66,7 +102,7 @@ def enclose(
             jets[number] = _select(truths[condition], jets[otherwise], jets[then], jump, width, order)
         else:
             jets[number] = _RULES[node.kind]([jets[a] for a in node.arguments], node.constant, order)
-    return [jets[number] for number in outputs]
+    return jets, truths
 
 
 def slopes(jet: Jet, width: int) -> Interval:
@@ -158,15 +194,16 @@ def _mul(arguments: list[Jet], _constant, order: int) -> Jet:
 def _div(arguments: list[Jet], _constant, order: int) -> Jet:
     a, b = arguments
     if b.slope is not None:
-        inverse = _composed(b, *_reciprocal(b.value), order)
+        inverse = _composed(b, curves.reciprocal(b.value), order)
         product = _mul([a, inverse], None, order)
         return Jet(iv.div(a.value, b.value), product.slope, product.curvature)
     inverse = iv.recip(b.value)
     return Jet(iv.div(a.value, b.value), _times(inverse, a.slope), _times(inverse, a.curvature))
 
 
-def _composed(a: Jet, value: Interval, first: Callable[[], Interval], second: Callable[[], Interval], order: int) -> Jet:
+def _composed(a: Jet, curve: curves.Curve, order: int) -> Jet:
     """A curve of a jet: the chain rule."""
+    value, first, second = curve
     if a.slope is None:
         return Jet(value, None, None)
     slope = first()
@@ -176,119 +213,28 @@ def _composed(a: Jet, value: Interval, first: Callable[[], Interval], second: Ca
     return Jet(value, _times(slope, a.slope), curvature)
 
 
-def _reciprocal(x: Interval):
-    value = iv.recip(x)
-    return value, lambda: iv.neg(iv.square(value)), lambda: iv.mul(iv.point(2.0), iv.integer_power(value, 3))
-
-
-def _scaled(factor: float, x: Interval) -> Interval:
-    return iv.mul(iv.point(factor), x)
-
-
-def _exp(x: Interval):
-    value = iv.exp(x)
-    return value, lambda: value, lambda: value
-
-
-def _log(x: Interval):
-    return iv.log(x), lambda: iv.recip(x), lambda: iv.neg(iv.square(iv.recip(x)))
-
-
-def _sqrt(x: Interval):
-    value = iv.sqrt(x)
-    positive = x.lo > 0.0
-
-    def first() -> Interval:
-        """1 / (2 sqrt x): at zero, no upper bound."""
-        safe = iv.choose(positive, value, Interval(np.maximum(value.hi, 5e-324), np.maximum(value.hi, 5e-324)))
-        low = iv.recip(_scaled(2.0, safe))
-        return _undefined(x.lo < 0.0, Interval(low.lo, np.where(positive, low.hi, np.inf)))
-
-    def second() -> Interval:
-        known = iv.neg(iv.recip(_scaled(4.0, iv.mul(iv.choose(positive, x, iv.point(1.0)), iv.sqrt(_above(x))))))
-        return _undefined(x.lo < 0.0, Interval(np.where(positive, known.lo, -np.inf), np.where(positive, known.hi, 0.0)))
-
-    return value, first, second
-
-
-def _above(x: Interval) -> Interval:
-    return iv.choose(x.lo > 0.0, x, iv.point(1.0))
-
-
-def _undefined(where: np.ndarray, x: Interval) -> Interval:
-    return Interval(np.where(where, np.nan, x.lo), np.where(where, np.nan, x.hi))
-
-
-def _tanh(x: Interval):
-    value = iv.tanh(x)
-
-    def first() -> Interval:
-        slope = iv.sub(iv.point(1.0), iv.square(value))
-        return Interval(np.maximum(slope.lo, 0.0), slope.hi)
-
-    return value, first, lambda: iv.mul(_scaled(-2.0, value), first())
-
-
-def _logistic(x: Interval):
-    value = iv.logistic(x)
-
-    def first() -> Interval:
-        # s (1 - s) = 1/4 - (s - 1/2)^2, in which s occurs once.
-        slope = iv.sub(iv.point(0.25), iv.square(iv.sub(value, iv.point(0.5))))
-        other = iv.mul(value, iv.logistic(iv.neg(x)))
-        return iv.intersect(Interval(np.maximum(slope.lo, 0.0), slope.hi), other)
-
-    return value, first, lambda: iv.mul(first(), iv.sub(iv.point(1.0), _scaled(2.0, value)))
-
-
-def _erf(x: Interval):
-    def first() -> Interval:
-        # 2 / sqrt(pi) lies between these two neighbours.
-        factor = Interval(np.asarray(1.1283791670955123), np.asarray(1.128379167095513))
-        return iv.mul(factor, iv.exp(iv.neg(iv.square(x))))
-
-    return iv.erf(x), first, lambda: iv.mul(_scaled(-2.0, x), first())
-
-
-def _sin(x: Interval):
-    value = iv.sine(x)
-    return value, lambda: iv.cosine(x), lambda: iv.neg(value)
-
-
-def _cos(x: Interval):
-    value = iv.cosine(x)
-    return value, lambda: iv.neg(iv.sine(x)), lambda: iv.neg(value)
-
-
-def _arctan(x: Interval):
-    def first() -> Interval:
-        return iv.recip(iv.add(iv.point(1.0), iv.square(x)))
-
-    return iv.arctan(x), first, lambda: iv.mul(_scaled(-2.0, x), iv.square(first()))
-
-
 def _curve(function: Callable) -> Callable[[list[Jet], None, int], Jet]:
-    return lambda arguments, _constant, order: _composed(arguments[0], *function(arguments[0].value), order)
+    return lambda arguments, _constant, order: _composed(arguments[0], function(arguments[0].value), order)
 
 
 def _power(arguments: list[Jet], n: int, order: int) -> Jet:
     (a,) = arguments
     x = a.value
-    return _composed(
-        a,
-        iv.integer_power(x, n),
-        lambda: _scaled(float(n), iv.integer_power(x, n - 1)) if n else iv.point(np.zeros_like(x.lo)),
-        lambda: _scaled(float(n * (n - 1)), iv.integer_power(x, n - 2)) if n > 1 else iv.point(np.zeros_like(x.lo)),
-        order,
-    )
+
+    def derivative(times: int) -> Interval:
+        """n (n - 1) ... x^(n - times)."""
+        factor = math.perm(n, times)
+        return curves.scaled(float(factor), iv.integer_power(x, n - times)) if factor else iv.point(np.zeros_like(x.lo))
+
+    return _composed(a, (iv.integer_power(x, n), lambda: derivative(1), lambda: derivative(2)), order)
 
 
 def _real_power(arguments: list[Jet], _constant, order: int) -> Jet:
     a, b = arguments
     value = iv.power(a.value, b.value)
     if b.slope is not None:
-        exponent = _mul([_curve(_log)([a], None, order), b], None, order)
-        through = _curve(_exp)([exponent], None, order)
+        exponent = _mul([_curve(curves.log)([a], None, order), b], None, order)
+        through = _curve(curves.exp)([exponent], None, order)
         return Jet(iv.intersect(value, through.value), through.slope, through.curvature)
 
     def derivative(times: int) -> Interval:
@@ -300,7 +246,7 @@ def _real_power(arguments: list[Jet], _constant, order: int) -> Jet:
         regular = iv.mul(factor, iv.power(iv.choose(singular, iv.point(1.0), a.value), p))
         return iv.choose(singular, iv.entire(np.broadcast_shapes(regular.lo.shape, singular.shape)), regular)
 
-    return _composed(a, value, lambda: derivative(1), lambda: derivative(2), order)
+    return _composed(a, (value, lambda: derivative(1), lambda: derivative(2)), order)
 
 
 def _larger(arguments: list[Jet], _constant, order: int) -> Jet:
@@ -323,7 +269,7 @@ def _between(a: Jet, b: Jet, first: np.ndarray, second: np.ndarray, value: Inter
     """`a` where `first`, else `b` where `second`, else anything between them, continuously."""
     if a.slope is None and b.slope is None:
         return Jet(value, None, None)
-    width = (a.slope or b.slope).lo.shape[1]  # type: ignore[union-attr]
+    width = next(x.slope for x in (a, b) if x.slope is not None).lo.shape[1]
     x, y = slopes(a, width), slopes(b, width)
     take, other = first[:, None], second[:, None]
     slope = iv.choose(take, x, iv.choose(other, y, iv.hull(x, y)))
@@ -385,13 +331,13 @@ _RULES: dict[str, Callable] = {
     "min": _smaller,
     "abs": _absolute,
     "stopped": lambda arguments, _constant, _order: arguments[0],
-    "exp": _curve(_exp),
-    "log": _curve(_log),
-    "sqrt": _curve(_sqrt),
-    "tanh": _curve(_tanh),
-    "logistic": _curve(_logistic),
-    "erf": _curve(_erf),
-    "sin": _curve(_sin),
-    "cos": _curve(_cos),
-    "arctan": _curve(_arctan),
+    "exp": _curve(curves.exp),
+    "log": _curve(curves.log),
+    "sqrt": _curve(curves.sqrt),
+    "tanh": _curve(curves.tanh),
+    "logistic": _curve(curves.logistic),
+    "erf": _curve(curves.erf),
+    "sin": _curve(curves.sin),
+    "cos": _curve(curves.cos),
+    "arctan": _curve(curves.arctan),
 }

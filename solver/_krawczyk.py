@@ -85,7 +85,7 @@ def locate(system: System, z: np.ndarray, radius: float | None) -> Solution | st
     centre = np.where(held_low, system.lower, np.where(held_high, system.upper, z))
     centre = _polished(system, centre, free)
     if centre is None:
-        return "a payoff has no bounded second derivatives at the profile, or the first-order conditions are singular there"
+        return "the first-order conditions have no bounded derivatives at the profile, or are singular there"
     widths = [np.full(len(z), radius)] if radius is not None else [scale * 10.0**-k for k in range(6, 15)]
     problem = f"no solution of the first-order conditions is within {_shown(np.max(widths[0]))} of the profile"
     for width in widths:

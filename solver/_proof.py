@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import ArrayLike, Float
 
 from ._check import check_start, prepare
@@ -78,8 +79,9 @@ def prove(
 ) -> Proof:
     """Prove that there is exactly one equilibrium near a profile, if that can be shown.
 
-    Never wrong if `proved`, up to bugs: all rounding is accounted for. Slow beside `solve` (a second or so), and only in
-    float64; not to be traced.
+    The claim, exists one and only one z in the box with payoff_i(z) >= payoff_i(y, z_-i) for all y of every firm i, is
+    about real numbers; no rounding is neglected. See `nashgrid.solver._proof` for how. It takes about a second, runs on
+    the host in float64, and cannot be traced; where it fails the profile may be an equilibrium all the same.
 
     Args:
         game: a game of simultaneous play, as it was solved.
@@ -93,19 +95,38 @@ def prove(
     Raises:
         GameError: the game or an option is ill-defined, or float64 is not switched on.
 
-    >>> from nashgrid.games import LinearCournot
+    >>> jax.config.update("jax_enable_x64", True)
+    >>> from nashgrid.solver import Game, prove
+    >>> class Duopoly(Game):
+    ...     firms = ("A", "B")
+    ...     def bounds(self):
+    ...         return {"q": (0.0, 10.0)}
+    ...     def payoff(self, s):
+    ...         return (9.0 - s["q"].sum()) * s["q"]
+    >>> proof = prove(Duopoly(), {"q": 3.0})
+    >>> proof.proved, bool((proof.gain_bound < 1e-20).all())
+    (True, True)
+    >>> prove(Duopoly(), {"q": (3.0, 3.1)}).reason
+    "Not proved: no solution of the first-order conditions is within 3.1e-06 of the profile; firm 'A': it gains ...
     """
     if not isinstance(game, Game):
         raise GameError("prove is for games of simultaneous play; a Leader's subgame can be proved by itself.")
     if not jax.config.read("jax_enable_x64"):
         raise GameError('prove needs float64: jax.config.update("jax_enable_x64", True) before making the game.')
-    if radius is not None and not (0.0 < radius < np.inf):
+    if radius is not None and not 0.0 < radius < np.inf:
         raise GameError(f"radius is {radius!r}; give a positive number.")
-    game = prepare(game)
+    if isinstance(max_boxes, bool) or not isinstance(max_boxes, int | np.integer) or max_boxes < 1:
+        raise GameError(f"max_boxes is {max_boxes!r}; give a whole number of at least 1.")
+    strategy = profile.strategy if isinstance(profile, Equilibrium) else profile
+    if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves((game, strategy))):
+        raise GameError("prove cannot be traced: call it outside of jax.jit, jax.vmap and jax.grad.")
+    prepared = prepare(game)
+    assert isinstance(prepared, Game)
+    game = prepared
     if dtype_of(game) != jnp.float64:
         raise GameError(f"prove needs a game whose fields are float64, not {dtype_of(game)}.")
     layout = layout_of(game)
-    given = check_start(game, profile.strategy if isinstance(profile, Equilibrium) else profile)
+    given = check_start(game, strategy)
     if missing := [name for name in layout.names if name not in given]:
         raise GameError(f"The profile to prove has no {missing[0]!r}; give all strategies {list(layout.names)}.")
     z = np.asarray(layout.stack(given, jnp.dtype(jnp.float64)))
@@ -118,7 +139,9 @@ def prove(
     if not np.all(np.isfinite(lower) & np.isfinite(upper)):
         j = int(np.flatnonzero(~(np.isfinite(lower) & np.isfinite(upper)))[0])
         name = layout.names[layout.name_of[j]]
-        reason = f"Not proved: {name!r} has an infinite bound; give finite ones with within={{{name!r}: (lower, upper)}}."
+        reason = (
+            f"Not proved: {name!r} has an infinite bound; give finite ones with within={{{name!r}: (lower, upper)}}."
+        )
         return Proof(False, reason, _box(layout, z, z), _box(layout, z, z), nothing, 0)
     try:
         graph, payoffs = graph_of(lambda v, g: g.payoff(layout.unflatten(v)), layout.size, game)
