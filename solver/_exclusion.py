@@ -78,7 +78,9 @@ def exclude(system: System, firm: int, near: Interval, solution: Solution | None
 
 def _value(system: System, firm: int, near: Interval) -> Interval:
     (jet,) = enclose(system.graph, [system.payoffs[firm]], near.lo[None], near.hi[None], [], 0)
-    return Interval(jet.value.lo[0], jet.value.hi[0])
+    cases = value_by_cases(system.graph, system.payoffs[firm], near.lo[None], near.hi[None])
+    value = jet.value if cases is None else iv.intersect(jet.value, cases)
+    return Interval(value.lo[0], value.hi[0])
 
 
 def _view(system: System, firm: int, own: np.ndarray, near: Interval, low: np.ndarray, high: np.ndarray) -> _View:
@@ -208,7 +210,7 @@ def _search(system: System, firm: int, own, near: Interval, here: Interval, with
     bottom, top = system.lower[own], system.upper[own]
     low, high, bound = bottom[None].copy(), top[None].copy(), np.array([np.inf])
     resolution = np.maximum(_NARROWEST * (top - bottom), 4 * np.spacing(np.maximum(np.abs(bottom), np.abs(top))))
-    tolerance = 1e-12 * max(abs(float(here.lo)), abs(float(here.hi)))
+    tolerance = 1e-10 * max(abs(float(here.lo)), abs(float(here.hi)))
     least, boxes, problem, most = float(here.lo), 0, None, -np.inf
     bounding = within is None
     while len(low) and max(most, float(np.max(bound))) > (least + tolerance if bounding else -np.inf):

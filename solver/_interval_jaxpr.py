@@ -75,6 +75,9 @@ def _apply(graph: Graph, equation: Any, arguments: list[Value]) -> list[Value]:
     if name == "split":
         cuts = np.cumsum(params["sizes"])[:-1]
         return [Expressions(part) for part in np.split(_numbers(graph, arguments[0]), cuts, params["axis"])]
+    if name == "unstack":
+        numbers = np.moveaxis(_numbers(graph, arguments[0]), params["axis"], 0)
+        return [Expressions(np.asarray(part)) for part in numbers]
     rule = _MOVES.get(name) or _COMPUTES.get(name)
     if rule is None:
         raise GameError(f"prove does not cover the JAX primitive {name!r}, which the payoff uses.")
@@ -302,6 +305,8 @@ _MOVES: dict[str, Callable] = {
     "slice": _move(_slice),
     "rev": _move(lambda params, a: np.flip(a, params["dimensions"])),
     "concatenate": _move(lambda params, *parts: np.concatenate(parts, params["dimension"])),
+    "stack": _move(lambda params, *parts: np.stack(parts, params["axis"])),
+    "tile": _move(lambda params, a: np.tile(a, params["reps"])),
     "copy": _move(lambda _params, a: a),
     "copy_p": _move(lambda _params, a: a),
     "gather": _moved_by_jax(0),
