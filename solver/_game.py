@@ -29,11 +29,20 @@ else:
 
 
 class Problem(_Module):
-    """Anything `solve` and `sweep` accept: a `Game` (simultaneous play) or a `Leader` (sequential play)."""
+    """Anything `solve` and `sweep` accept: a `Game` (simultaneous play), a `Leader` (sequential play), a `Stage` (discrete
+    choices before a game)."""
 
     @abc.abstractmethod
     def concept(self) -> str:
         """The equilibrium concept in words, e.g. "Nash (simultaneous)"."""
+
+    def dims(self) -> Mapping[str, tuple[str, ...]]:
+        """Names of the axes of strategies and outcomes in labelled results, where they are not just ("firm",)."""
+        return {}
+
+    def coords(self) -> Mapping[str, tuple[Any, str]]:
+        """Name of an axis of outcomes in labelled results -> (what its entries are called, what it is)."""
+        return {}
 
 
 class Game(Problem):
@@ -78,10 +87,6 @@ class Game(Problem):
 
         A strategy that is not named here has the firms as its leading axis.
         """
-        return {}
-
-    def dims(self) -> Mapping[str, tuple[str, ...]]:
-        """Names of the axes of strategies and outcomes in labelled results, where they are not just ("firm",)."""
         return {}
 
     def concept(self) -> str:
