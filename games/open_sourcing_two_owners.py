@@ -70,8 +70,8 @@ class OwnersOpenSourcing(Game):
         return firm_names(self.share.shape[-1], "owner")
 
     def bounds(self) -> dict[str, tuple[ArrayLike, ArrayLike]]:
-        """Between 0 and 2 t; 0 for an open model."""
-        return {"price": (0.0, 2.0 * self.transport * (1.0 - self.open))}
+        """Between 0 and 1.5 t, which no best response exceeds; 0 for an open model."""
+        return {"price": (0.0, 1.5 * self.transport * (1.0 - self.open))}
 
     def payoff(self, s: Profile) -> Float[Array, " firm"]:
         count = jnp.maximum(jnp.sum(self.open), 1.0)

@@ -7,10 +7,9 @@ is refuted by one certified deviation that gains; what is neither is undecided, 
 
 import equinox as eqx
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from ._payoff_table import PayoffTable, alternatives, chosen
+from ._payoff_table import PayoffTable, alternatives, chosen, digits
 
 
 class PureEquilibria(eqx.Module):
@@ -30,22 +29,25 @@ class PureEquilibria(eqx.Module):
     choices: Float[Array, " choice"]
 
     @property
-    def count(self) -> Int[Array, ""]:
+    def count(self) -> Int[Array, "*lanes"]:
         """The number of equilibria."""
-        return jnp.sum(self.mask, dtype=jnp.int32)
+        return jnp.sum(self.mask, axis=self._profiles, dtype=jnp.int32)
 
     @property
-    def complete(self) -> Bool[Array, ""]:
+    def complete(self) -> Bool[Array, "*lanes"]:
         """Whether these are all: no profile is undecided."""
-        return ~jnp.any(self.undecided)
+        return ~jnp.any(self.undecided, axis=self._profiles)
+
+    @property
+    def _profiles(self) -> tuple[int, ...]:
+        return tuple(range(-self.margin.shape[-1], 0))
 
     def listed(self, most: int) -> tuple[Float[Array, "most player"], Bool[Array, " most"]]:
         """The first `most` equilibria as choices by player, and which rows hold one; the others are NaN."""
-        players, k = self.mask.ndim, self.choices.shape[0]
+        k, n = self.choices.shape[0], self.margin.shape[-1]
         (where,) = jnp.nonzero(self.mask.reshape(-1), size=most, fill_value=-1)
         found = where >= 0
-        every = np.stack(np.unravel_index(np.arange(k**players), (k,) * players), axis=1)
-        profile = self.choices[jnp.asarray(every, jnp.int32)][jnp.where(found, where, 0)]
+        profile = self.choices[jnp.asarray(digits(k, n))][jnp.where(found, where, 0)]
         return jnp.where(found[:, None], profile, jnp.nan), found
 
 
