@@ -29,11 +29,17 @@ For two owners the gains from opening are then (`two_owner_gains`)
 c < 0 < o is a coordination game: both closed, both open, and a mixed equilibrium in which each opens with probability
 c_j/(c_j - o_j), c and o those of the other owner. o < 0 < c is anti-coordination: one opens, either one; and a mixed.
 
-What the model derives: prices and profits of access, and through them the two forces: a rival's opening lowers what
-access earns (from t/2 to t/8), so that opening invites opening; and it halves the spill-back, so that opening
-discourages opening. What it assumes: that the spill-back is proportional to s_i (1 - S) and shared equally, and that open
-means free of charge. A general n, and with it anything said about concentration at n > 2, is an extension of this
-library; only n = 2 is in closed form in the literature on the line.
+What is derived and what is built in:
+
+* Prices and profits of access, and through them that opening invites opening: derived. A rival's opening lowers what
+  closed access earns from (1 - S) t/2 to (1 - S) t/8.
+* Opening discourages opening: built in, as two open models share the same outside research equally.
+* A larger owner gains more from opening: built in (B s_i); that fewer outside applications, 1 - S, are worth less to
+  the owners: built in.
+* Open means free of charge, and an owner chooses nothing between open and closed: assumed.
+
+The extension to n > 2 owners by random pairs is this library's own, with the same logic; it has prices, and so the
+gains from opening at any number of open rivals, in closed form (`opening_gains`).
 """
 
 import jax.numpy as jnp

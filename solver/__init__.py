@@ -11,9 +11,9 @@ from ._game import Profile as Profile
 from ._gradient_play import GradientPlay as GradientPlay
 from ._leader import Leader as Leader
 from ._method import Method as Method
-from ._newton import Newton as Newton
 from ._mixed import MixedEquilibria as MixedEquilibria
 from ._mixed import mixed_equilibria as mixed_equilibria
+from ._newton import Newton as Newton
 from ._parameter import as_parameter as as_parameter
 from ._parameter import parameter as parameter
 from ._payoff_table import PayoffTable as PayoffTable

@@ -29,8 +29,8 @@ else:
 
 
 class Problem(_Module):
-    """Anything `solve` and `sweep` accept: a `Game` (simultaneous play), a `Leader` (sequential play), a `Stage` (discrete
-    choices before a game)."""
+    """Anything `solve` and `sweep` accept: a `Game` (simultaneous play), a `Leader` (sequential play) or a `Stage`
+    (discrete choices first)."""
 
     @abc.abstractmethod
     def concept(self) -> str:

@@ -94,9 +94,7 @@ def in_turn(stage: Stage, order: tuple[str, ...] | None = None) -> Leader:
     return problem
 
 
-def tabulate(
-    stage: Stage, method: Method, *, tol: float, max_steps: int, search: GlobalSearch | None
-) -> PayoffTable:
+def tabulate(stage: Stage, method: Method, *, tol: float, max_steps: int, search: GlobalSearch | None) -> PayoffTable:
     """The payoffs of every profile of choices, from the equilibria of all subgames, in one batch of bounded memory."""
     k, n = len(stage.choices), len(stage.choose)
     solve = functools.partial(equilibrium, method=method, tol=tol, max_steps=max_steps, search=search)

@@ -20,6 +20,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
+from ._adjoint import zero_tangent
 from ._errors import GameError
 from ._linear import solve
 from ._payoff_table import PayoffTable, choice_payoffs, probability_of_profiles
@@ -145,7 +146,8 @@ def _rule(primals, tangents, *, search):
     d_y = -solve(matrix, moved.reshape(-1)).reshape(y.shape)
     # As a factor: selecting NaN would leave NaN in every reverse-mode derivative, valid or not.
     d_y = d_y * jnp.where(found.reached, 1.0, jnp.nan).astype(y.dtype)
-    return found, _Branch(d_y, jnp.zeros_like(found.perturbation), None, None)
+    zeros = jax.tree.map(zero_tangent, found)
+    return found, zeros._replace(y=d_y)
 
 
 def _mix(y: Float[Array, "player other"], precision: Float[Array, ""]) -> Float[Array, "player choice"]:

@@ -10,6 +10,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Float, Int
 
 from ._errors import GameError
@@ -92,7 +93,7 @@ class BestResponsePath(Selection):
         if len(start) != players:
             raise GameError(f"BestResponsePath: start has {len(start)} choices for {players} players.")
         apart = jnp.abs(jnp.asarray(start, choices.dtype)[:, None] - choices[None, :])
-        if not isinstance(apart, jax.core.Tracer) and np.any(np.min(apart, axis=1) > 0):
+        if not isinstance(apart, Tracer) and np.any(np.min(apart, axis=1) > 0):
             raise GameError(f"BestResponsePath: start={self.start} has a value that is not one of the choices.")
         return jnp.argmin(apart, axis=1).astype(jnp.int32)
 

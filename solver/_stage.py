@@ -90,6 +90,8 @@ class Stage(Problem):
                 f"{self.maximize} are {len(self.maximize)}; give maximize= with one name for each choice."
             )
         self.choices = _row(choices, dtype_of(game))
+        if isinstance(self.rule, BestResponsePath):
+            self.rule.begin(self.choices, len(self.choose))  # Refuses a start that is not among them.
         profiles = len(self.choices) ** len(self.choose)
         if profiles > MOST_PROFILES:
             raise GameError(f"A Stage of {profiles:,} profiles is too large; the most is {MOST_PROFILES:,}.")
@@ -142,8 +144,6 @@ def _(stage: Stage) -> None:
         check_objective(stage.game, name)
     if (compared := stage.rule.outcome()) is not None:
         check_objective(stage.game, compared, type(stage.rule).__name__)
-    if isinstance(stage.rule, BestResponsePath):
-        stage.rule.begin(stage.choices, len(stage.choose))
     one = answer_of(stage.game)
     for name in REPORTED:
         if name in one.outcomes or name in one.strategy:

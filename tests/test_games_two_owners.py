@@ -51,9 +51,7 @@ def test_prices_are_best_responses_and_profits_the_known_ones(four, profile):
 
 
 def test_gains_from_opening_are_differences_of_payoffs(four):
-    closed, opened = two_owner_gains(
-        OwnersOpenSourcing(share=SHARE, transport=T, spill_back_value=B, opening_cost=F)
-    )
+    closed, opened = two_owner_gains(OwnersOpenSourcing(share=SHARE, transport=T, spill_back_value=B, opening_cost=F))
     payoff = {profile: np.asarray(eq.payoff) for profile, eq in four.items()}
     np.testing.assert_allclose(closed[0], payoff[1.0, 0.0][0] - payoff[0.0, 0.0][0], atol=1e-13)
     np.testing.assert_allclose(closed[1], payoff[0.0, 1.0][1] - payoff[0.0, 0.0][1], atol=1e-13)
@@ -93,7 +91,7 @@ def test_the_other_owner_has_to_be_made_indifferent():
     game = OwnersOpenSourcing(share=SHARE, transport=0.38, spill_back_value=B)
     closed, opened = (np.asarray(x) for x in two_owner_gains(game))
     probability = np.asarray(two_owner_mixed(game))
-    assert ((0.0 < probability) & (probability < 1.0)).all() and probability[0] != probability[1]
+    assert ((probability > 0.0) & (probability < 1.0)).all() and probability[0] != probability[1]
     np.testing.assert_allclose((1 - probability[::-1]) * closed + probability[::-1] * opened, 0.0, atol=1e-15)
 
 

@@ -252,7 +252,9 @@ def test_where_best_responses_go_round_the_nearest_equilibrium_is_taken():
 def test_single_precision_and_other_choices():
     table = PayoffTable(jnp.asarray(COORDINATION, jnp.float32), ("A", "B"), choices=(2.0, 5.0))
     assert table.choices.dtype == jnp.float32
-    for leaf in jax.tree.leaves((pure_equilibria(table), mixed_equilibria(table), quantal_response(table, precision=1))):
+    for leaf in jax.tree.leaves(
+        (pure_equilibria(table), mixed_equilibria(table), quantal_response(table, precision=1))
+    ):
         assert not jnp.issubdtype(leaf.dtype, jnp.floating) or leaf.dtype == jnp.float32
     eq = quantal_response(table, precision=1e3)
     assert int(eq.status) == Status.successful
@@ -269,7 +271,7 @@ def test_single_precision_and_other_choices():
         (lambda: mixed_equilibria(PayoffTable(np.zeros((3, 3, 2)))), "quantal_response is for any number"),
         (lambda: quantal_response(PayoffTable(COORDINATION), precision=-1.0), "at least 0"),
         (lambda: quantal_response(PayoffTable(COORDINATION), precision=np.inf), "finite"),
-        (lambda: quantal_response(PayoffTable(COORDINATION), precision=(1.0, 2.0)), "jax.vmap"),
+        (lambda: quantal_response(PayoffTable(COORDINATION), precision=np.ones(2)), "jax.vmap"),
         (lambda: picked(BestResponsePath(0.5), COORDINATION), "not one of the choices"),
         (lambda: picked(BestResponsePath((0.0,)), COORDINATION), "1 choices for 2 players"),
         (lambda: picked(HighestOutcome("welfare"), COORDINATION), "no subgame"),
