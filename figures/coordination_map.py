@@ -43,6 +43,7 @@ _SETS = {
     frozenset({"1,0"}): 5.0,
 }
 """Set of pure equilibria -> key of `REGIONS`; owner 1 is the larger one."""
+_LINE = "no gain while the rival is {} (thin: smaller owner)"
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9")
 
 
@@ -85,12 +86,8 @@ def draw(data: Mapping[str, xr.Dataset]) -> Figure:
     figure.suptitle("Two owners: both or none opens where access is differentiated, one of them where it is not")
     handles = [
         *patches(dict(zip(REGIONS.values(), COLOURS, strict=True))),
-        *(
-            Line2D(
-                [], [], color="black", linestyle=line, label=f"no gain while the rival is {what} (thin: smaller owner)"
-            )
-            for line, what in (("-", "closed"), ("--", "open"))
-        ),
+        Line2D([], [], color="black", label=_LINE.format("closed")),
+        Line2D([], [], color="black", linestyle="--", label=_LINE.format("open")),
     ]
     if missing:
         handles += patches({"no equilibrium found": FAILED})
