@@ -27,6 +27,7 @@ from ._pure import PureEquilibria as PureEquilibria
 from ._pure import pure_equilibria as pure_equilibria
 from ._quantal import QuantalResponse as QuantalResponse
 from ._quantal import quantal_response as quantal_response
+from ._quantal_stage import QuantalStage as QuantalStage
 from ._search import GlobalSearch as GlobalSearch
 from ._selection import BestResponsePath as BestResponsePath
 from ._selection import HighestOutcome as HighestOutcome

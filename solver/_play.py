@@ -129,7 +129,12 @@ def play(
 ) -> Equilibrium:
     """The pure equilibrium of the discrete stage that its rule picks, with the subgame that follows."""
     del start
-    table = tabulate(stage, method, tol=tol, max_steps=max_steps, search=search)
+    return answer(stage, tabulate(stage, method, tol=tol, max_steps=max_steps, search=search), method, search)
+
+
+def answer(stage: Stage, table: PayoffTable, method: Method, search: GlobalSearch | None) -> Equilibrium:
+    """The pure equilibrium that the rule of the stage picks from its table."""
+    assert table.subgame is not None
     k, n = table.shape
     fixed = jax.lax.stop_gradient(table)
     pure = pure_equilibria(fixed)
@@ -152,7 +157,7 @@ def play(
         subgame=subgame,
         concept=stage.concept(),
         method=method.describe(),
-        tol=tol,
+        tol=table.tol,
         firms=stage.firms,
     )
 

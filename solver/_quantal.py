@@ -87,11 +87,12 @@ def quantal_response(table: PayoffTable, *, precision: ArrayLike, max_steps: int
         raise GameError(f"precision has shape {precision.shape}; give one number, and jax.vmap over several.")
     if not isinstance(precision, Tracer) and not (np.isfinite(precision) and precision >= 0):
         raise GameError(f"precision is {precision}; give a finite number of at least 0, per unit of payoff.")
-    return _responded(table, precision, max_steps)
+    return responded(table, precision, max_steps)
 
 
 @eqx.filter_jit
-def _responded(table: PayoffTable, precision: Float[Array, ""], max_steps: int) -> QuantalResponse:
+def responded(table: PayoffTable, precision: Float[Array, ""], max_steps: int) -> QuantalResponse:
+    """`quantal_response`, without checks of its arguments."""
     search = functools.partial(_search, choices=table.shape[0], max_steps=max_steps, tol=table.tol)
     found = _implicit(table.rows, precision, search=search)
     probability = _mix(found.y, precision)

@@ -18,6 +18,7 @@ from nashgrid.solver import (
     HighestOutcome,
     Leader,
     Newton,
+    QuantalStage,
     Stage,
     Status,
     in_turn,
@@ -118,12 +119,15 @@ def test_the_rule_chooses_among_equilibria_and_is_named():
         (BestResponsePath(start=(0.0, 1.0)), [1.0, 1.0]),
         (HighestOutcome("total"), [1.0, 1.0]),
     ):
-        eq = solve(Stage(Moves(COORDINATION), "move", rule=rule), Newton())
+        eq = solve(Stage(Moves(COORDINATION), "move", rule=rule), **QUICK)
         np.testing.assert_array_equal(eq.strategy["move"], expected)
-        assert eq.subgame is not None and int(eq.subgame.status) == Status.successful
+        assert int(eq.status) == Status.first_order
         assert int(eq.outcomes["pure_equilibria"]) == 2
         np.testing.assert_allclose(eq.payoff, COORDINATION[tuple(int(m) for m in expected)])
         assert (rule or BestResponsePath()).describe() in eq.concept and "simultaneous play" in eq.concept
+    eq = solve(Stage(Moves(COORDINATION), "move"), Newton())
+    assert int(eq.status) == Status.successful and eq.subgame is not None
+    assert int(eq.subgame.status) == Status.successful
     np.testing.assert_allclose(evidence(eq).margin, 1.0)
     assert float(evidence(eq).regret) == 0.0
 
@@ -162,11 +166,11 @@ def test_nothing_is_claimed_about_what_needs_a_failed_subgame():
 
 def test_timing_is_one_line():
     stage = Stage(Moves(CHICKEN), "move", rule=BestResponsePath((0.0, 1.0)))
-    at_once = solve(stage, Newton())
+    at_once = solve(stage, **QUICK)
     np.testing.assert_array_equal(at_once.strategy["move"], [0.0, 1.0])
     for first, payoff in (("A", (4.0, 1.0)), ("B", (1.0, 4.0))):
         order = (first, "B" if first == "A" else "A")
-        eq = solve(in_turn(stage, order), Newton())
+        eq = solve(in_turn(stage, order), **QUICK)
         assert eq.concept.startswith(f"subgame-perfect (sequential play): {first} sets move") and eq.subgame is not None
         assert eq.concept != at_once.concept
         # Who moves first commits to the second move, and the other gives way.
@@ -178,7 +182,7 @@ def test_timing_is_one_line():
 def test_a_leader_before_the_stage():
     stage = Stage(Moves(COORDINATION), "move", rule=HighestOutcome("total"))
     leader = Leader(stage, "table[1,1,0]", "total", choices=(-1.0, 5.0))
-    eq = solve(leader, Newton())
+    eq = solve(leader, **QUICK)
     assert float(eq.strategy["table[1,1,0]"]) == 5.0
     np.testing.assert_allclose(eq.outcomes["choice_payoff"], [2.0, 7.0])
     assert eq.subgame is not None and "discrete stage" in eq.concept
@@ -197,7 +201,7 @@ def test_other_players_than_the_firms():
             return super().payoff(s) - self.second * s["q"]
 
     stage = Stage(Reporting(), ("first", "second"), choices=(2.0, 4.0, 5.0), maximize=("one", "two"))
-    eq = solve(stage, Newton())
+    eq = solve(stage, **QUICK)
     # With q = (12 - x)/2 left to the follower, each plays (12 - other)/2: 4 and 4.
     assert {name: float(value) for name, value in eq.strategy.items()} == {"first": 4.0, "second": 4.0}
     assert eq.firms == ("one", "two")
@@ -230,6 +234,38 @@ def test_a_sweep_is_labelled_certified_and_kept(tmp_path):
                                       store=tmp_path / "map").load(), data)  # fmt: skip
     with pytest.raises(GameError, match="chosen by"):
         sweep(stage, {"open[0]": [0.0, 1.0]})
+
+
+def test_maps_of_the_propensity():
+    stage = opening_decisions(OwnersOpenSourcing(share=(0.35, 0.25)))
+    step = 1e-5
+    axes = {"transport": [0.2 - step, 0.2, 0.2 + step], "precision": [0.0, 40.0, 4e4]}
+    data = sweep(QuantalStage(stage, 1.0), axes, sensitivity=("transport",), **QUICK)
+    assert data["propensity"].dims == ("transport", "precision", "firm")
+    assert data["probability"].dims == ("transport", "precision", "firm", "option")
+    assert data["option"].values.tolist() == [0.0, 1.0] and (data["status"] == Status.first_order).all()
+    np.testing.assert_allclose(data["probability"].sum("option"), 1.0, rtol=1e-14)
+    middle = data.isel(transport=1)
+    np.testing.assert_array_equal(middle["propensity"].sel(precision=0.0), 0.5)
+    # Precise choice is that of the pure equilibrium, which is reported beside it.
+    np.testing.assert_allclose(middle["propensity"].sel(precision=4e4), middle["open"].sel(precision=4e4), atol=1e-9)
+    p, slope = (middle[name].sel(precision=40.0).values for name in ("propensity", "d_propensity_d_transport"))
+    ends = data["propensity"].sel(precision=40.0).values
+    np.testing.assert_allclose(slope, (ends[2] - ends[0]) / (2 * step), rtol=1e-7)
+    # Expected outcomes: independent draws.
+    np.testing.assert_allclose(middle["open_models"].sel(precision=40.0), p.sum(), rtol=1e-12)
+    np.testing.assert_allclose(
+        middle["outside_research"].sel(precision=40.0), 0.4 * (1 - (1 - p[0]) * (1 - p[1])), rtol=1e-12
+    )
+
+
+def test_noise_is_certified_and_named():
+    eq = solve(QuantalStage(Stage(Moves(PENNIES), "move"), 2.0), Newton())
+    assert int(eq.status) == Status.successful and eq.concept.startswith("logit quantal response")
+    np.testing.assert_allclose(eq.outcomes["propensity"], 0.5, rtol=1e-12)
+    np.testing.assert_allclose(eq.payoff, 0.0, atol=1e-12)
+    assert float(evidence(eq).residual) < 1e-12 and float(evidence(eq).regret) < 1e-12
+    assert eq.subgame is not None and int(eq.subgame.status) == Status.deviation_found
 
 
 class Entry(Game):
@@ -301,6 +337,9 @@ class Clash(Moves):
         (lambda: solve(Stage(Clash(PENNIES), "move")), "'pure_equilibria', which a Stage reports"),
         (lambda: solve(Stage(Moves(PENNIES), "move"), start={"effort": 0.1}), "start is for games"),
         (lambda: payoff_table(WRONG["stage"]), "needs a Stage"),
+        (lambda: QuantalStage(WRONG["stage"], 1.0), "needs a Stage"),
+        (lambda: QuantalStage(Stage(Moves(PENNIES), "move"), -1.0), "at least 0"),
+        (lambda: QuantalStage(Stage(Moves(PENNIES), "move"), np.ones(2)), "one finite number"),
         (lambda: in_turn(Stage(Moves(PENNIES), "move"), ("A", "A")), "once"),
     ],
 )
