@@ -2,6 +2,7 @@
 
 import itertools
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -191,15 +192,12 @@ def test_quantal_responses_have_exact_derivatives(respond):
     def propensity(u, precision):
         return respond(u, precision).propensity
 
-    at = u, jnp.asarray(2.0)
-    _, moved = jax.jvp(propensity, at, (tangent, jnp.asarray(0.3)))
+    by_u, by_precision = jax.jit(jax.jacrev(propensity, argnums=(0, 1)))(u, jnp.asarray(2.0))
     h = 1e-5
     up = propensity(u + h * tangent, jnp.asarray(2.0 + 0.3 * h))
     down = propensity(u - h * tangent, jnp.asarray(2.0 - 0.3 * h))
+    moved = jnp.tensordot(by_u, tangent, 4) + 0.3 * by_precision
     np.testing.assert_allclose(moved, (up - down) / (2 * h), rtol=1e-7)
-    weight = jnp.asarray([1.0, -2.0, 0.5])
-    by_u, by_precision = jax.vjp(propensity, *at)[1](weight)
-    np.testing.assert_allclose(jnp.sum(by_u * tangent) + 0.3 * by_precision, jnp.sum(weight * moved), rtol=1e-12)
 
 
 def test_a_batch_of_tables():
@@ -223,7 +221,8 @@ def test_a_batch_of_tables():
 
 def picked(rule, u):
     table = PayoffTable(u)
-    return np.unravel_index(int(rule.pick(table, pure_equilibria(table))), u.shape[:-1])
+    at = eqx.filter_jit(lambda table: rule.pick(table, pure_equilibria(table)))(table)
+    return np.unravel_index(int(at), u.shape[:-1])
 
 
 def test_best_responses_reach_the_equilibrium_of_the_start():
@@ -272,7 +271,7 @@ def test_single_precision_and_other_choices():
         (lambda: quantal_response(PayoffTable(COORDINATION), precision=-1.0), "at least 0"),
         (lambda: quantal_response(PayoffTable(COORDINATION), precision=np.inf), "finite"),
         (lambda: quantal_response(PayoffTable(COORDINATION), precision=np.ones(2)), "jax.vmap"),
-        (lambda: picked(BestResponsePath(0.5), COORDINATION), "not one of the choices"),
+        (lambda: BestResponsePath(0.5).begin(PayoffTable(COORDINATION).choices, 2), "not one of the choices"),
         (lambda: picked(BestResponsePath((0.0,)), COORDINATION), "1 choices for 2 players"),
         (lambda: picked(HighestOutcome("welfare"), COORDINATION), "no subgame"),
     ],

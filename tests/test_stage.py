@@ -78,12 +78,11 @@ def test_the_propensity_has_exact_derivatives():
         return quantal_response(payoff_table(opening_decisions(game), **QUICK), precision=precision).propensity
 
     at = jnp.asarray([0.35, 0.25, 0.3, 0.01, 40.0])
-    forward = jax.jit(jax.jacfwd(propensity))(at)
+    slopes = jax.jit(jax.jacrev(propensity))(at)
     step = 1e-6 * at
     ends = jnp.concatenate([at[None] + jnp.diag(step), at[None] - jnp.diag(step)])
     several = jax.jit(jax.vmap(propensity))(ends)
-    np.testing.assert_allclose(forward, ((several[:5] - several[5:]) / (2.0 * step[:, None])).T, rtol=1e-6)
-    np.testing.assert_allclose(jax.jit(jax.jacrev(propensity))(at), forward, rtol=1e-11)
+    np.testing.assert_allclose(slopes, ((several[:5] - several[5:]) / (2.0 * step[:, None])).T, rtol=1e-6)
 
 
 class Moves(Game):
@@ -114,18 +113,14 @@ CHICKEN = np.array([[[2.0, 2.0], [1.0, 4.0]], [[4.0, 1.0], [0.0, 0.0]]])
 
 
 def test_the_rule_chooses_among_equilibria_and_is_named():
-    for rule, expected in (
-        (None, [0.0, 0.0]),
-        (BestResponsePath(start=(0.0, 1.0)), [1.0, 1.0]),
-        (HighestOutcome("total"), [1.0, 1.0]),
-    ):
-        eq = solve(Stage(Moves(COORDINATION), "move", rule=rule), **QUICK)
-        np.testing.assert_array_equal(eq.strategy["move"], expected)
-        assert int(eq.status) == Status.first_order
-        assert int(eq.outcomes["pure_equilibria"]) == 2
-        np.testing.assert_allclose(eq.payoff, COORDINATION[tuple(int(m) for m in expected)])
-        assert (rule or BestResponsePath()).describe() in eq.concept and "simultaneous play" in eq.concept
+    best = solve(Stage(Moves(COORDINATION), "move", rule=HighestOutcome("total")), **QUICK)
+    np.testing.assert_array_equal(best.strategy["move"], [1.0, 1.0])
+    np.testing.assert_allclose(best.payoff, [3.0, 2.0])
+    assert int(best.status) == Status.first_order and "the one with the highest total" in best.concept
     eq = solve(Stage(Moves(COORDINATION), "move"), Newton())
+    np.testing.assert_array_equal(eq.strategy["move"], [0.0, 0.0])
+    assert BestResponsePath().describe() in eq.concept and "simultaneous play" in eq.concept
+    assert int(eq.outcomes["pure_equilibria"]) == int(best.outcomes["pure_equilibria"]) == 2
     assert int(eq.status) == Status.successful and eq.subgame is not None
     assert int(eq.subgame.status) == Status.successful
     np.testing.assert_allclose(evidence(eq).margin, 1.0)
