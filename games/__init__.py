@@ -24,6 +24,12 @@ from .open_sourcing_oligopoly import OpenSourcing as OpenSourcing
 from .open_sourcing_oligopoly import combined_ideas as combined_ideas
 from .open_sourcing_oligopoly import research_without_competition as research_without_competition
 from .open_sourcing_oligopoly import second_period as second_period
+from .open_sourcing_two_owners import OwnersOpenSourcing as OwnersOpenSourcing
+from .open_sourcing_two_owners import access_price as access_price
+from .open_sourcing_two_owners import opening_decisions as opening_decisions
+from .open_sourcing_two_owners import opening_gains as opening_gains
+from .open_sourcing_two_owners import two_owner_gains as two_owner_gains
+from .open_sourcing_two_owners import two_owner_mixed as two_owner_mixed
 from .research import ResearchInputSpillovers as ResearchInputSpillovers
 from .research import ResearchSpillovers as ResearchSpillovers
 from .research import research_cartel as research_cartel

@@ -61,9 +61,10 @@ def _rule(primals, tangents, *, search, tol):
     valid = jax.lax.stop_gradient(found.residual <= tol)
     # As a factor: selecting NaN would leave NaN in every reverse-mode derivative, valid or not.
     d_z = d_z * jnp.where(valid, 1.0, jnp.nan).astype(z.dtype)
-    zeros = jax.tree.map(_zero_tangent, found)
+    zeros = jax.tree.map(zero_tangent, found)
     return found, zeros._replace(z=d_z)
 
 
-def _zero_tangent(leaf):
+def zero_tangent(leaf):
+    """The tangent of what does not depend on the parameters."""
     return jnp.zeros_like(leaf) if jnp.issubdtype(leaf.dtype, jnp.inexact) else None

@@ -75,6 +75,11 @@ def knob(problem: Problem, name: str) -> Knob:
     return Knob(f"{matched[1]}[{_subscript(index)}]", leaf.path, index, leaf.doc)
 
 
+def shape_of(problem: Problem, name: str) -> tuple[int, ...]:
+    """The shape of the parameter called `name`; a `GameError` that says what to write if there is none."""
+    return np.shape(_find(problem, name).value)
+
+
 def knobs(problem: Problem, names: Sequence[str], what: str) -> tuple[Knob, ...]:
     """`knob` for each name, none twice."""
     found = tuple(knob(problem, name) for name in names)
@@ -177,7 +182,7 @@ def _index(name: str, text: str, shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _chosen(problem: Any) -> list[tuple[tuple[str, ...], tuple[int, ...]]]:
-    """What the leaders inside `problem` choose, as (path, index)."""
+    """What the leaders and players of the stages inside `problem` choose, as (path, index)."""
     every, above = [], ("game",)
     while isinstance(inner := getattr(problem, "game", None), Problem):
         for name in problem.chosen():

@@ -44,10 +44,9 @@ def certify(
     ways = _steepest(hessian, curvature, layout)
     best, gain, defined = deviations(conditions, z, size, search, judged, ways)
     scale = _payoff_scale(layout, z, payoff, curvature, size)
-    everything = solve(
-        scaled,
-        jnp.concatenate([jnp.eye(layout.size, dtype=z.dtype), (gradient / (curvature * size))[:, None]], axis=1),
-    )
+    # Only of free strategies: one that is held fixed at zero has no size, and infinity times zero would spread.
+    slope = jnp.where(free, gradient / (curvature * size), 0.0)
+    everything = solve(scaled, jnp.concatenate([jnp.eye(layout.size, dtype=z.dtype), slope[:, None]], axis=1))
     inverse, newton = everything[:, :-1], jnp.where(free, everything[:, -1], 0.0)
     conditioning = _or_infinite(_norm(scaled) * _norm(inverse))
     # With one strategy a firm, its own block is a number.

@@ -29,7 +29,8 @@ else:
 
 
 class Problem(_Module):
-    """Anything `solve` and `sweep` accept: a `Game` (simultaneous play) or a `Leader` (sequential play)."""
+    """Anything `solve` and `sweep` accept: a `Game` (simultaneous play), a `Leader` (sequential play) or a `Stage`
+    (discrete choices first)."""
 
     @abc.abstractmethod
     def concept(self) -> str:
@@ -38,6 +39,14 @@ class Problem(_Module):
     def chosen(self) -> tuple[str, ...]:
         """The parameters of the problem inside that are chosen here, so that they cannot be varied from outside."""
         return ()
+
+    def dims(self) -> Mapping[str, tuple[str, ...]]:
+        """Names of the axes of strategies and outcomes in labelled results, where they are not just ("firm",)."""
+        return {}
+
+    def coords(self) -> Mapping[str, tuple[Any, str]]:
+        """Name of an axis of outcomes in labelled results -> (what its entries are called, what it is)."""
+        return {}
 
 
 class Game(Problem):
@@ -82,10 +91,6 @@ class Game(Problem):
 
         A strategy that is not named here has the firms as its leading axis.
         """
-        return {}
-
-    def dims(self) -> Mapping[str, tuple[str, ...]]:
-        """Names of the axes of strategies and outcomes in labelled results, where they are not just ("firm",)."""
         return {}
 
     def concept(self) -> str:

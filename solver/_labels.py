@@ -16,7 +16,7 @@ from jaxtyping import Array
 
 from ._axes import Knob
 from ._errors import GameError
-from ._game import Game, Problem
+from ._game import Problem
 from ._solution import Equilibrium
 from ._status import Status
 
@@ -89,8 +89,7 @@ def schema(
     attrs: dict[str, Any],
 ) -> Schema:
     """The schema of a sweep from the shapes `one` of a single equilibrium (as `jax.eval_shape` gives it)."""
-    game = innermost(problem)
-    named = game.dims() if isinstance(game, Game) else {}
+    named = {name: dims for _, each in reversed(_nested(problem)) for name, dims in each.dims().items()}
     levels = _levels(one)
     coords: dict[str, tuple[np.ndarray, dict[str, Any]]] = {}
     for knob, points in zip(axes, values, strict=True):
@@ -114,10 +113,12 @@ def schema(
         variables.append(_evident(name, value))
     for dim, firms in levels:
         if any(dim in v.dims for v in variables):
-            coords[dim] = np.asarray(firms), {"long_name": "firm" if dim == "firm" else "leader"}
-    choices = getattr(problem, "choices", None)
-    if choices is not None and not any(knob.path == ("choices",) for knob in axes):
-        coords["choice"] = np.asarray(choices), {"long_name": "choice of the leader"}
+            coords[dim] = np.asarray(firms), {"long_name": dim.partition("_")[0]}
+    for path, each in _nested(problem):
+        varied = any(knob.path == (*path, "choices") for knob in axes)
+        for dim, (names, what) in each.coords().items():
+            if dim not in coords and not varied and any(dim in v.dims for v in variables):
+                coords[dim] = np.asarray(names), {"long_name": what}
     _distinct(variables, coords, [knob.name for knob in axes])
     return Schema(tuple(variables), coords, tuple(knob.name for knob in axes), attrs)
 
@@ -129,9 +130,15 @@ def derivative(variable: str, parameter: str) -> str:
 
 def innermost(problem: Any) -> Any:
     """The game of simultaneous play inside `problem`, under its leaders."""
-    while isinstance(inner := getattr(problem, "game", None), Problem):
-        problem = inner
-    return problem
+    return _nested(problem)[-1][1]
+
+
+def _nested(problem: Any) -> list[tuple[tuple[str, ...], Any]]:
+    """The problem and those inside it, first movers first, each with the path to it."""
+    every: list[tuple[tuple[str, ...], Any]] = [((), problem)]
+    while isinstance(inner := getattr(every[-1][1], "game", None), Problem):
+        every.append(((*every[-1][0], "game"), inner))
+    return every
 
 
 def _evident(name: str, value: jax.ShapeDtypeStruct | Array) -> Variable:
@@ -156,8 +163,16 @@ def _levels(one: Equilibrium) -> list[tuple[str, tuple[str, ...]]]:
     stages = [one]
     while (later := stages[-1].subgame) is not None:
         stages.append(later)
-    names = ["firm", "leader", *(f"leader_{i}" for i in range(2, len(stages)))]
-    return [(names[len(stages) - 1 - i], stage.firms) for i, stage in enumerate(stages)]
+    firms = stages[-1].firms
+    named, count = [("firm", firms)], {"leader": 0, "player": 0}
+    for stage in reversed(stages[:-1]):
+        if len(stage.firms) > 1 and stage.firms == firms:
+            named.append(("firm", firms))
+            continue
+        kind = "player" if len(stage.firms) > 1 else "leader"
+        count[kind] += 1
+        named.append((kind if count[kind] == 1 else f"{kind}_{count[kind]}", stage.firms))
+    return named[::-1]
 
 
 def _dims(

@@ -24,8 +24,9 @@ from ._equilibrium import equilibrium, nash
 from ._errors import GameError
 from ._game import Game, Problem, Profile
 from ._layout import dtype_of
-from ._method import Iterate, Method
+from ._method import Method
 from ._newton import Newton
+from ._objective import check_objective, firms_in, value_of
 from ._search import GlobalSearch
 from ._solution import Certificate, Equilibrium
 from ._status import Status
@@ -39,7 +40,7 @@ class Leader(Problem):
     """A leader who chooses one parameter of a game before the game is played.
 
     Args:
-        game: the followers' problem, a `Game` or another `Leader`.
+        game: the followers' problem, a `Game`, another `Leader` or a `Stage`.
         choose: the parameter that the leader sets: "field", or "field[0]" for an element of an array.
         maximize: what the leader maximizes: the name of a firm of the game (its payoff) or of a scalar outcome.
         choices: the values to choose from, at least two; or
@@ -87,7 +88,7 @@ class Leader(Problem):
     @property
     def firms(self) -> tuple[str, ...]:
         """The leader: the firm of the game whose payoff is maximized, else "leader"."""
-        return (self.maximize if self.maximize in self.game.firms else "leader",)
+        return (self.maximize if self.maximize in firms_in(self.game) else "leader",)
 
     def concept(self) -> str:
         """The equilibrium concept in words."""
@@ -105,9 +106,11 @@ class Leader(Problem):
 
     def value(self, followers: Equilibrium) -> Float[Array, ""]:
         """What the leader gets in an equilibrium of the followers."""
-        if self.maximize in followers.firms:
-            return followers.payoff[followers.firms.index(self.maximize)]
-        return followers.outcomes[self.maximize]
+        return value_of(followers, self.maximize)
+
+    def coords(self) -> Mapping[str, tuple[Any, str]]:
+        """What choices from a list are called in labelled results."""
+        return {} if self.choices is None else {"choice": (self.choices, "choice of the leader")}
 
     @property
     def lever(self) -> Knob:
@@ -129,28 +132,7 @@ def _row(values: Any, game: Problem, what: str) -> Float[Array, " n"]:
 def _(leader: Leader) -> None:
     check(leader.game)
     knob(leader.game, leader.choose)
-    if leader.maximize in leader.game.firms:
-        return
-    one = eqx.filter_eval_shape(
-        lambda game: equilibrium(game, _Any(), tol=1e-3, max_steps=1, search=None).outcomes, leader.game
-    )
-    if leader.maximize not in one:
-        raise GameError(
-            f"maximize={leader.maximize!r} names neither a firm {leader.game.firms} nor an outcome {tuple(one)}."
-        )
-    if one[leader.maximize].shape:
-        raise GameError(
-            f"maximize={leader.maximize!r} is an outcome of shape {one[leader.maximize].shape}, not a scalar."
-        )
-
-
-class _Any(Method):
-    """The method of a shape check: returns the start."""
-
-    escapes: int = eqx.field(static=True, default=0)
-
-    def run(self, conditions, z, *, tol, max_steps):
-        return Iterate(z, jnp.zeros((), z.dtype), jnp.zeros((), jnp.int32))
+    check_objective(leader.game, leader.maximize)
 
 
 class _Choosing(Game):

@@ -24,8 +24,12 @@ from ._errors import GameError
 from ._game import Game, Problem, Profile
 from ._layout import dtype_of, layout_of
 from ._method import Method
+from ._objective import value_of
+from ._payoff_table import PayoffTable
+from ._pure import PureEquilibria
 from ._search import GlobalSearch
 from ._solution import Equilibrium
+from ._stage_rule import StageRule, least_regret
 from ._status import Status
 
 
@@ -42,7 +46,7 @@ class Rule(eqx.Module):
 
     @abc.abstractmethod
     def describe(self) -> str:
-        """The rule in words, to follow "of all found, the one ..."."""
+        """The rule in words, as "the one with the highest welfare"."""
 
     def refuse(self, game: Game, one: Equilibrium) -> None:
         """Raise a `GameError` if the rule does not fit the game; `one` has the shapes of an equilibrium."""
@@ -83,7 +87,7 @@ class Selected(Problem):
 
     def concept(self) -> str:
         """The equilibrium concept and the rule in words."""
-        return f"{self.game.concept()}, of all found the one {self.rule.describe()}"
+        return f"{self.game.concept()}, of all found {self.rule.describe()}"
 
 
 @check.register
@@ -127,10 +131,14 @@ def select(
     )
 
 
-class HighestOutcome(Rule):
+class HighestOutcome(Rule, StageRule):
     """The equilibrium with the highest value of a scalar outcome ("welfare") or of a firm's payoff, by its name.
 
-    Of several that are equally good (mirror images, say) it is the first in the order of their strategies.
+    Of several that are equally good (mirror images, say) it is the first in the order of their strategies. Serves
+    discrete stages as well (`Stage`), whose profiles are compared by the outcomes of their subgames.
+
+    >>> HighestOutcome("welfare").describe()
+    'the one with the highest welfare'
     """
 
     name: str = eqx.field(static=True)
@@ -143,7 +151,20 @@ class HighestOutcome(Rule):
 
     def describe(self) -> str:
         """In words."""
-        return f"with the highest {self.name}"
+        return f"the one with the highest {self.name}"
+
+    def pick(self, table: PayoffTable, pure: PureEquilibria) -> Int[Array, ""]:
+        """The number of the profile of a stage; the first in the order of the table among equals."""
+        mask = pure.mask.reshape(-1)
+        if table.subgame is None:
+            raise GameError(f"HighestOutcome({self.name!r}): this table has no subgame that could report it.")
+        values = value_of(table.subgame, self.name).reshape(-1)
+        best = jnp.argmax(jnp.where(mask, values, -jnp.inf)).astype(jnp.int32)
+        return jnp.where(jnp.any(mask), best, least_regret(table, pure))
+
+    def outcome(self) -> str | None:
+        """The firm or outcome that is compared."""
+        return self.name
 
     def refuse(self, game: Game, one: Equilibrium) -> None:
         """The name must be that of a firm or of a scalar outcome."""
@@ -170,7 +191,7 @@ class ParetoDominant(Rule):
 
     def describe(self) -> str:
         """In words."""
-        return "that Pareto-dominates all others"
+        return "the one that Pareto-dominates all others"
 
 
 class RiskDominant(Rule):
@@ -198,7 +219,7 @@ class RiskDominant(Rule):
 
     def describe(self) -> str:
         """In words."""
-        return "that risk-dominates all others"
+        return "the one that risk-dominates all others"
 
     def refuse(self, game: Game, one: Equilibrium) -> None:
         """Two firms only."""
@@ -218,7 +239,7 @@ class Nearest(Rule):
 
     def describe(self) -> str:
         """In words."""
-        return "nearest to a given profile"
+        return "the one nearest to a given profile"
 
     def refuse(self, game: Game, one: Equilibrium) -> None:
         """The profile must be one of the game's strategies."""
@@ -251,7 +272,7 @@ class ReachedFrom(Rule):
 
     def describe(self) -> str:
         """In words."""
-        return "that best-response dynamics reach from a given profile"
+        return "the one that best-response dynamics reach from a given profile"
 
     def refuse(self, game: Game, one: Equilibrium) -> None:
         """The profile must be one of the game's strategies."""

@@ -34,7 +34,7 @@ def solve(
     function theorem; works under `jax.jit` and `jax.vmap`, where nothing is raised and `status` tells.
 
     Args:
-        problem: a `Game` (simultaneous play) or a `Leader` (sequential play).
+        problem: a `Game` (simultaneous play), a `Leader` (sequential play) or a `Stage` (discrete choices first).
         method: how to look for it; `BestResponse()` by default.
         start: strategies to start from, by name; others start at `Game.start()`, else in the middle of finite bounds,
             one above a lower bound, one below an upper bound, or at zero.
@@ -53,7 +53,7 @@ def solve(
     problem = prepare(problem)
     if start is not None:
         if not isinstance(problem, Game):
-            raise GameError("start is for games; a Leader starts in the middle of its interval.")
+            raise GameError("start is for games; a Leader and a Stage compare all that can be chosen.")
         start = check_start(problem, start)
     tol, search = check_options(method, tol, max_steps, dtype_of(problem), certify)
     result = _compiled(problem, start, method, tol, int(max_steps), search)

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 import xarray as xr
-from figures import branch_diagram, inverted_u, merger_map, regime_map, research_map
+from figures import branch_diagram, coordination_map, inverted_u, merger_map, regime_map, research_map
 from figures.__main__ import FIGURES, caption, main, make
 from figures._style import percent, style
 from figures._sweeps import Sweeps
@@ -18,7 +18,14 @@ from nashgrid.solver import Game, Leader, Status, StoreError, parameter
 from nashgrid.solver._spec import read
 
 # So small, and so that the two sweeps of the linear model have as many points: they then share one compiled program.
-POINTS = {"inverted_u": 16, "regime_map": 8, "research_map": 8, "merger_map": 8, "branch_diagram": 12}
+POINTS = {
+    "inverted_u": 16,
+    "regime_map": 8,
+    "research_map": 8,
+    "merger_map": 8,
+    "branch_diagram": 12,
+    "coordination_map": 8,
+}
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +111,31 @@ def test_merger_map_needs_both_sweeps(sweeps):
     assert texts(figure.legends[0]) == ["no equilibrium found"]
 
 
+def test_coordination_map_has_the_regions_of_the_closed_form(sweeps):
+    for name, data in coordination_map.compute(sweeps, 8).items():
+        assert (data["status"] == Status.successful).all()
+        found = coordination_map.regions(data)
+        assert len(np.unique(found)) >= 3
+        sizes = coordination_map.PANELS[name]
+        for (i, j), region in np.ndenumerate(found.values):
+            t, cost = float(found["transport"][i]), float(found["opening_cost"][j])
+            alone = [0.4 * (0.5 * size - t / 2) - cost for size in sizes]
+            both = [0.4 * (0.25 * size - t / 8) - cost for size in sizes]
+            expected = {
+                1.0: max(alone) < 0 and min(both) < 0,
+                2.0: max(alone) > 0 and min(both) > 0,
+                3.0: max(alone) < 0 < min(both),
+                4.0: max(both) < 0 < min(alone),
+                5.0: min(both) < 0 and alone[0] > 0 and (both[0] > 0 or alone[1] < 0),
+            }
+            near = min(map(abs, alone + both)) < 1e-9
+            assert near or [key for key, true in expected.items() if true] == [region], (name, t, cost)
+    ends = np.array([0.0, 0.3])
+    closed, opened = coordination_map.boundaries((0.3, 0.2), ends)
+    np.testing.assert_allclose(closed, 0.5 * (0.5 * np.array([0.3, 0.2]) - ends[:, None] / 2), atol=1e-15)
+    np.testing.assert_allclose(opened, 0.5 * (0.25 * np.array([0.3, 0.2]) - ends[:, None] / 8), atol=1e-15)
+
+
 def research_profit(own, rival, spillover, cost):
     """d'Aspremont and Jacquemin's profit, by hand: demand 10 - Q, marginal cost 8 before research."""
     mine, other = 8.0 - own - spillover * rival, 8.0 - rival - spillover * own
@@ -161,7 +193,8 @@ def test_captions(capsys):
     [
         (
             ["inverted"],
-            "no figure 'inverted'; there is inverted_u, regime_map, research_map, merger_map, branch_diagram.",
+            "no figure 'inverted'; there is inverted_u, regime_map, research_map, merger_map, branch_diagram, "
+            "coordination_map.",
         ),
         (["--points", "1"], "--points 1: give at least 2."),
     ],
