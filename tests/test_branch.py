@@ -141,8 +141,7 @@ def test_a_pitchfork_from_both_sides():
 
 
 def test_a_bound_on_the_way_and_a_kink_at_the_end():
-    game = Kinked()
-    branch = follow(game, "push", (-1.0, 4.0), certify=False)
+    branch = follow(Kinked(), "push", (-1.0, 4.0), start={"x": 1.0}, certify=False)
     assert branch.ends == ("interval", "stuck")
     np.testing.assert_allclose(values(branch, "active_set"), [0.0], atol=1e-12)
     push = branch.data["push"].values
