@@ -9,6 +9,7 @@ import pytest
 
 from nashgrid.games import OwnersOpenSourcing, access_price, opening_gains, two_owner_gains, two_owner_mixed
 from nashgrid.solver import Newton, Status, solve
+from tests.judged import evidence
 
 T, SHARE, B, F = 0.4, (0.35, 0.2), 0.5, 0.01
 
@@ -19,8 +20,8 @@ def hotelling(own: np.ndarray, rival: float) -> np.ndarray:
 
 
 @jax.jit
-def prices(opened):
-    game = OwnersOpenSourcing(share=SHARE, open=opened, transport=T, spill_back_value=B, opening_cost=F)
+def prices(opened, transport=T):
+    game = OwnersOpenSourcing(share=SHARE, open=opened, transport=transport, spill_back_value=B, opening_cost=F)
     return solve(game, Newton())
 
 
@@ -48,6 +49,11 @@ def test_prices_are_best_responses_and_profits_the_known_ones(four, profile):
             expected = (tried * hotelling(tried, price[1 - i])).max()
             assert expected == pytest.approx(outside * T / (8.0 if profile[1 - i] else 2.0), rel=1e-6)
         np.testing.assert_allclose(eq.payoff[i], expected, rtol=1e-6)
+
+
+def test_a_price_that_is_fixed_at_zero_does_not_spoil_the_evidence():
+    for transport in (0.45, 4.5):
+        assert float(evidence(prices(jnp.asarray((1.0, 0.0)), transport)).error) < 1e-12
 
 
 def test_gains_from_opening_are_differences_of_payoffs(four):
