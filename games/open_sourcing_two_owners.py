@@ -46,7 +46,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
-from nashgrid.solver import Game, Profile, Selection, Stage, parameter
+from nashgrid.solver import Game, Profile, Stage, StageRule, parameter
 
 from ._measures import firm_names, herfindahl
 
@@ -123,7 +123,7 @@ class OwnersOpenSourcing(Game):
         return served * self.outside() / self._pairs()
 
 
-def opening_decisions(game: OwnersOpenSourcing, *, rule: Selection | None = None) -> Stage:
+def opening_decisions(game: OwnersOpenSourcing, *, rule: StageRule | None = None) -> Stage:
     """The whole game: all owners decide at once whether to open, then prices are set.
 
     `nashgrid.solver.in_turn` of it is the same with one owner after the other.
