@@ -229,6 +229,9 @@ def _search(system: System, firm: int, own, near: Interval, here: Interval, with
             problem, bounding = f"it gains at least {gained:.1e} by another strategy", True
         if bounding:
             least = max(least, best)
+            # No box says more than the payoff in its middle is known to.
+            blur = np.where(iv.undefined(view.middle), 0.0, view.middle.hi - view.middle.lo)
+            tolerance = max(tolerance, 2.0 * float(np.min(blur)))
         first, last, keep = _pruned(view, low[take], high[take], reach, bottom, top, least, within)
         # A bound of a box holds for its parts.
         value = np.minimum(np.where(np.isnan(view.value.hi), np.inf, view.value.hi), bound[take])[keep]

@@ -25,7 +25,7 @@ from jaxtyping import ArrayLike, Float
 
 from ._check import check_start, prepare
 from ._errors import GameError
-from ._exclusion import Verdict, exclude
+from ._exclusion import exclude
 from ._game import Game
 from ._interval import Interval
 from ._interval_jaxpr import graph_of
@@ -90,7 +90,7 @@ def prove(
             short of bounds for strategies inside them. By default 1e-6 of their size, or less if that fails.
         within: tighter bounds, by name of the strategy, for those without finite ones. Deviations outside of them are
             not examined, and `reason` says so.
-        max_boxes: the most boxes of deviations to look at, for all firms together.
+        max_boxes: the most boxes of deviations to look at, for each firm.
 
     Raises:
         GameError: the game or an option is ill-defined, or float64 is not switched on.
@@ -157,10 +157,7 @@ def _shown(game: Game, system: System, z: np.ndarray, solution: Solution | str, 
     near = Interval(z, z)
     if located is not None:
         near = Interval(np.minimum(z, located.near.lo), np.maximum(z, located.near.hi))
-    verdicts: list[Verdict] = []
-    for firm in range(system.layout.firms):
-        left = max_boxes - sum(verdict.boxes for verdict in verdicts)
-        verdicts.append(exclude(system, firm, near, located, left))
+    verdicts = [exclude(system, firm, near, located, max_boxes) for firm in range(system.layout.firms)]
     layout = system.layout
     gain, boxes = np.array([verdict.gain for verdict in verdicts]), sum(verdict.boxes for verdict in verdicts)
     problems = [f"firm {game.firms[i]!r}: {v.problem}" for i, v in enumerate(verdicts) if v.problem is not None]
