@@ -2,6 +2,7 @@
 
 from ._best_response import BestResponse as BestResponse
 from ._configure import configure as configure
+from ._constraint import Constraint as Constraint
 from ._errors import GameError as GameError
 from ._errors import NotSolvedError as NotSolvedError
 from ._errors import StoreError as StoreError

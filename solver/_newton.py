@@ -10,7 +10,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from ._conditions import Conditions, newton_step, own_concave
+from ._conditions import Conditions, newton_step
 from ._method import Iterate, Method, Steps, iterate
 
 _SHORTEST = 1 / 64
@@ -80,7 +80,7 @@ def newton(
             allowed=jnp.where(good, jnp.maximum(point.residual, state.base_residual), state.allowed),
             base_residual=jnp.where(good, point.residual, state.base_residual),
             residual=jnp.where(done, point.residual, infinity),
-            concave=own_concave(point, conditions.layout),
+            concave=conditions.concave(point),
             steps=state.steps + 1,
         )
 

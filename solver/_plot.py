@@ -33,6 +33,7 @@ _STATUS = {
     Status.unbounded: "#F0E442",
     Status.invalid_bounds: "#CC79A7",
     Status.subgame_failed: "#0072B2",
+    Status.infeasible: "#999999",
 }
 
 

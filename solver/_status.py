@@ -18,6 +18,7 @@ class Status(enum.IntEnum):
     unbounded = 6
     invalid_bounds = 7
     subgame_failed = 8
+    infeasible = 9
 
     @property
     def message(self) -> str:
@@ -53,5 +54,9 @@ _MESSAGES = {
     Status.subgame_failed: (
         "A later stage of the game has no certified equilibrium, so the leader's choice cannot be judged. Look at "
         "`subgame.status`."
+    ),
+    Status.infeasible: (
+        "The last point violates a constraint: perhaps no profile satisfies all of them at these parameters. Check "
+        "`constraints()` and `bounds()`; if they can be satisfied, raise `max_steps` or give another `start`."
     ),
 }
