@@ -35,8 +35,8 @@ class Point(NamedTuple):
     free: Bool[Array, " strategy"]
     """Whether z + g/h lies strictly inside the bounds, at a distance at which it means anything."""
     scale: Float[Array, " strategy"]
-    longest: Float[Array, " strategy"]
-    """No Newton step is longer."""
+    reach: Float[Array, " strategy"]
+    """No Newton step is longer than ten times this."""
     residual: Float[Array, ""]
 
 
@@ -66,9 +66,8 @@ class Conditions(eqx.Module):
 
         jacobian, gradient = jax.jacfwd(twice, has_aux=True)(z)
         curvature = own_curvature(gradient, jacobian)
-        target, free, scale = own_targets(z, gradient, curvature, self.lower, self.upper, self.layout)
-        residual = jnp.max(jnp.abs(target - z) / scale)
-        return Point(z, gradient, curvature, jacobian, target, free, scale, 10.0 * scale, residual)
+        target, free, scale, residual = own_targets(z, gradient, curvature, self.lower, self.upper, self.layout)
+        return Point(z, gradient, curvature, jacobian, target, free, scale, scale, residual)
 
     def concave(self, point: Point) -> Bool[Array, ""]:
         """Whether every firm is at a strict local maximum, if its first-order conditions hold."""
@@ -92,14 +91,15 @@ def own_targets(
     lower: Float[Array, " strategy"],
     upper: Float[Array, " strategy"],
     layout: Layout,
-) -> tuple[Float[Array, " strategy"], Bool[Array, " strategy"], Float[Array, " strategy"]]:
-    """`target`, `free` and `scale` of a `Point`."""
+) -> tuple[Float[Array, " strategy"], Bool[Array, " strategy"], Float[Array, " strategy"], Float[Array, ""]]:
+    """`target`, `free`, `scale` and `residual` of a `Point`."""
     ahead = own_newton(z, gradient, curvature, layout)
     target = jnp.clip(ahead, lower, upper)
     scale = strategy_scale(z, target, lower, upper, layout)
+    residual = jnp.max(jnp.abs(target - z) / scale)
     # A payoff that is linear has no interior maximum to step to, only a way to go.
     sloped = jnp.abs(gradient) >= curvature * _limit(z, layout)
-    return target, (ahead > lower) & (ahead < upper) & ~sloped, scale
+    return target, (ahead > lower) & (ahead < upper) & ~sloped, scale, residual
 
 
 @functools.singledispatch
@@ -155,7 +155,7 @@ def newton_step(point: Point) -> Float[Array, " strategy"]:
     rhs = jnp.where(point.free, -(point.gradient + _times(point.jacobian, fixed)), own)
     step = solve(matrix, rhs)
     step = jnp.where(jnp.all(jnp.isfinite(step)), step, own)
-    return jnp.clip(step, -point.longest, point.longest)
+    return jnp.clip(step, -10.0 * point.reach, 10.0 * point.reach)
 
 
 def own_concave(point: Point, layout: Layout) -> Bool[Array, ""]:

@@ -142,7 +142,6 @@ def _search(game: Game, begin: Float[Array, " strategy"], *, judged, layout, met
 
 def _status(conditions: Conditions, begin, z, finite, first_order, no_gain, tol) -> Int[Array, ""]:
     """The code of `Status` for a point, from its checks; `no_gain` is None if deviations were not searched for."""
-    valid = jnp.all(conditions.lower <= conditions.upper)
     unsolved = conditions.unsolved(z, tol)
     lower, upper, begin, z = (
         part[: conditions.layout.chosen] for part in (conditions.lower, conditions.upper, begin, z)
@@ -157,4 +156,6 @@ def _status(conditions: Conditions, begin, z, finite, first_order, no_gain, tol)
     passed = Status.first_order if no_gain is None else jnp.where(no_gain, Status.successful, deviating)
     status = jnp.where(first_order, passed, failed)
     status = jnp.where(finite, status, jnp.where(runaway, Status.unbounded, Status.nonfinite))
+    # Negated, so that NaN bounds are invalid too.
+    valid = jnp.all(conditions.lower <= conditions.upper)
     return jnp.where(valid, status, Status.invalid_bounds).astype(jnp.int32)

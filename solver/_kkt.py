@@ -69,11 +69,11 @@ class KKT(Conditions):
         n = self.layout.chosen
         lower, upper = self.lower, self.upper
         h = own_curvature(gradient[:n], jacobian[:n, :n])
-        target, free, scale = own_targets(z[:n], gradient[:n], h, lower[:n], upper[:n], self.base)
+        target, free, scale, residual = own_targets(z[:n], gradient[:n], h, lower[:n], upper[:n], self.base)
         dual = self.dual(z[n:], gradient[n:], jacobian[n:, :n], h, scale)
         size = dual.size / dual.weight
         # A price may have far to go, while strategies are small already.
-        longest = 10.0 * jnp.maximum(size, jnp.maximum(jnp.abs(z[n:]), jnp.abs(dual.target)))
+        reach = jnp.maximum(size, jnp.maximum(jnp.abs(z[n:]), jnp.abs(dual.target)))
         # Constraints that say the same leave the division of their price open; this picks one, and moves nothing else.
         none = jnp.zeros((n,), z.dtype)
         weight = jax.lax.stop_gradient(dual.weight) * (64.0 * float(jnp.finfo(z.dtype).eps))
@@ -86,8 +86,8 @@ class KKT(Conditions):
             jnp.concatenate([target, dual.target]),
             jnp.concatenate([free, dual.binding]),
             jnp.concatenate([scale, size]),
-            jnp.concatenate([10.0 * scale, longest]),
-            jnp.maximum(jnp.max(jnp.abs(target - z[:n]) / scale), dual.residual),
+            jnp.concatenate([scale, reach]),
+            jnp.maximum(residual, dual.residual),
         )
 
     def dual(

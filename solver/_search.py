@@ -133,12 +133,12 @@ def _deviation(
     box = [_in_box(here, lower, upper, size, search.joint)] if count > 1 else []
     straight = [line.points for line in lines]
     if feasible is not None:
-        box = [confine(points) for points in box]
-        for k, line in enumerate(lines):
-            own = confine(line.own)
+        tried = [*(line.own for line in lines), *box]
+        inside = jnp.split(confine(jnp.concatenate(tried)), np.cumsum([len(t) for t in tried])[:-1])
+        box = inside[len(lines) :]
+        for k, (line, own) in enumerate(zip(lines, inside, strict=False)):
             # What has been moved is no neighbour on a straight line, whatever is still the same.
-            moved = jnp.any(own != line.own, axis=1)
-            straight[k] = jnp.where(moved, line.here, line.points)
+            straight[k] = jnp.where(jnp.any(own != line.own, axis=1), line.here, line.points)
             lines[k] = line._replace(own=own, points=own[:, k // 2] if k < 2 * count else line.points)
     # All in one batch: a payoff may be a whole later stage, and every separate call compiles it again.
     tried = [here[None, :], *(line.own for line in lines), *box]
