@@ -69,6 +69,11 @@ class Conditions(eqx.Module):
         target, free, scale, residual = own_targets(z, gradient, curvature, self.lower, self.upper, self.layout)
         return Point(z, gradient, curvature, jacobian, target, free, scale, scale, residual)
 
+    @property
+    def trial_steps(self) -> int:
+        """How many Newton steps are taken without a look at the residual, to find the active set."""
+        return 0
+
     def concave(self, point: Point) -> Bool[Array, ""]:
         """Whether every firm is at a strict local maximum, if its first-order conditions hold."""
         return own_concave(point, self.layout)

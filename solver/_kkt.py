@@ -50,6 +50,11 @@ class KKT(Conditions):
         assert isinstance(self.game, Priced)
         return self.game
 
+    @property
+    def trial_steps(self) -> int:
+        """A change of the active constraints may raise the residual by much on the way to the right ones."""
+        return 8
+
     def gradient(self, z: Float[Array, " strategy"]) -> Float[Array, " strategy"]:
         """Every strategy's derivative of its owner's penalized payoff, and every constraint's excess."""
         n = self.layout.chosen

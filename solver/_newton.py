@@ -65,6 +65,8 @@ def newton(
         # On the way to an equilibrium at zero, strategies shrink as fast as their distance to it.
         shrunk = jnp.max(jnp.abs(point.target - point.z) / state.scale) < _SHRUNK * state.base_residual
         good = finite & (lower | shrunk | (state.length <= _SHORTEST))
+        if conditions.trial_steps:
+            good = good | (finite & (state.steps < conditions.trial_steps))
         # Where a payoff is singular at a bound, halving approaches the bound without reaching it.
         shorter = state.length * jnp.where(good, 0.0, 0.5)
         direction = newton_step(point)
