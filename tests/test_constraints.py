@@ -381,7 +381,8 @@ def test_stores_tell_constraints_apart():
 
 
 def _print(game: Game, axis: str) -> dict[str, str]:
-    return fingerprint(*_planned(game, axis), "0")
+    prepared, how, values, one = _planned(game, axis)
+    return fingerprint(prepared, how, values, one, "0")
 
 
 def _schema(game: Game, axis: str):
