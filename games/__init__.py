@@ -4,6 +4,8 @@ from .cournot import IsoelasticCournot as IsoelasticCournot
 from .cournot import LinearCournot as LinearCournot
 from .cournot import isoelastic_cournot_equilibrium as isoelastic_cournot_equilibrium
 from .cournot import linear_cournot_equilibrium as linear_cournot_equilibrium
+from .emission_cap import EmissionCap as EmissionCap
+from .emission_cap import emission_cap_equilibrium as emission_cap_equilibrium
 from .logit import LogitBertrand as LogitBertrand
 from .logit import LogitMerger as LogitMerger
 from .logit import logit_markups as logit_markups

@@ -132,11 +132,11 @@ class BestResponse(Method):
             def one(i, z):
                 return best_response(conditions, z, i, **options)
 
-            return jax.lax.fori_loop(0, layout.firms, one, z)
+            return conditions.respond(z, jax.lax.fori_loop(0, layout.firms, one, z))
         firms = jnp.arange(layout.firms, dtype=jnp.int32)
         each = jax.vmap(lambda i: best_response(conditions, z, i, **options))(firms)
         mine = jnp.asarray(layout.owner, jnp.int32)[None, :] == firms[:, None]
-        return jnp.sum(jnp.where(mine, each, 0.0), axis=0)
+        return conditions.respond(z, jnp.sum(jnp.where(mine, each, 0.0), axis=0))
 
 
 class _State(NamedTuple):

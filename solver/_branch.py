@@ -36,6 +36,7 @@ from ._layout import dtype_of, layout_of
 from ._method import Method
 from ._newton import Newton
 from ._pieces import At, Pieces
+from ._priced import refuse_constraints
 from ._search import GlobalSearch
 from ._solve import solve
 from ._status import Status
@@ -155,6 +156,7 @@ def follow(
         raise GameError(f"follow is for games of simultaneous play, not {type(game).__name__}; sweep a Leader instead.")
     prepared = prepare(game)
     assert isinstance(prepared, Game)
+    refuse_constraints(prepared, "follow")
     game = prepared
     where = knob(game, parameter)
     value = take(game, (where,))[0]

@@ -25,7 +25,7 @@ def certify(
     `judged` is the game whose payoffs the deviation search compares: the same, except in sequential play.
     """
     game, layout, lower, upper = conditions.game, conditions.layout, conditions.lower, conditions.upper
-    payoff, gradient, jacobian = _derivatives(game, layout, z)
+    payoff, gradient, jacobian = own_derivatives(game, layout, z)
     eye = np.eye(layout.size, dtype=bool)
     curvature = own_curvature(gradient, jacobian)
     ahead = own_newton(z, gradient, curvature, layout)
@@ -43,12 +43,12 @@ def certify(
     hessian = jnp.where(both & mine, jacobian / (jnp.sqrt(curvature)[:, None] * jnp.sqrt(curvature)[None, :]), 0.0)
     ways = _steepest(hessian, curvature, layout)
     best, gain, defined = deviations(conditions, z, size, search, judged, ways)
-    scale = _payoff_scale(layout, z, payoff, curvature, size)
+    scale = payoff_scale(layout, z, payoff, curvature, size)
     # Only of free strategies: one that is held fixed at zero has no size, and infinity times zero would spread.
     slope = jnp.where(free, gradient / (curvature * size), 0.0)
     everything = solve(scaled, jnp.concatenate([jnp.eye(layout.size, dtype=z.dtype), slope[:, None]], axis=1))
     inverse, newton = everything[:, :-1], jnp.where(free, everything[:, -1], 0.0)
-    conditioning = _or_infinite(_norm(scaled) * _norm(inverse))
+    conditioning = or_infinite(norm(scaled) * norm(inverse))
     # With one strategy a firm, its own block is a number.
     alone = layout.own.shape[1] == 1
     response = (own - scaled) / own_diagonal(own)[:, None] if alone else solve(own, own - scaled)
@@ -62,17 +62,17 @@ def certify(
         gain=gain,
         deviation=layout.unflatten(best),
         concavity=_concavity(hessian, free, layout),
-        stability=_or_infinite(spectral_radius(response)),
+        stability=or_infinite(spectral_radius(response)),
         conditioning=conditioning,
         margin=margin,
-        error=_or_infinite(jnp.maximum(jnp.max(jnp.abs(newton)), residual)) + jnp.finfo(z.dtype).eps * conditioning,
+        error=or_infinite(jnp.maximum(jnp.max(jnp.abs(newton)), residual)) + jnp.finfo(z.dtype).eps * conditioning,
         payoff_scale=scale,
     )
     finite = jnp.all(jnp.isfinite(payoff)) & jnp.all(jnp.isfinite(jnp.where(free, gradient, 0.0)))
     return certificate, finite & defined & jnp.all(jnp.isfinite(z)) & jnp.isfinite(residual)
 
 
-def _derivatives(game: Game, layout: Layout, z):
+def own_derivatives(game: Game, layout: Layout, z):
     """Payoffs, own gradients and their Jacobian, differentiating by name."""
 
     def payoff(s):
@@ -96,7 +96,7 @@ def _derivatives(game: Game, layout: Layout, z):
     return value, own, jacobian
 
 
-def _payoff_scale(layout, z, payoff, curvature, size):
+def payoff_scale(layout, z, payoff, curvature, size):
     """By firm: its payoff or what its own strategies are worth at their curvature, whichever is larger.
 
     An inactive firm has neither; it is measured by a ten-thousandth of the curvature at its rivals' size.
@@ -135,11 +135,11 @@ def _steepest(hessian, curvature, layout: Layout) -> Float[Array, "firm own"]:
     return jnp.where(real, ways / size, 0.0)
 
 
-def _norm(matrix):
+def norm(matrix):
     """The infinity norm."""
     return jnp.max(jnp.sum(jnp.abs(matrix), axis=1))
 
 
-def _or_infinite(value):
+def or_infinite(value):
     """Infinite where a singular system has left NaN."""
     return jnp.where(jnp.isnan(value), jnp.inf, value)

@@ -17,6 +17,7 @@ from ._game import Game, Problem
 from ._layout import bounds_of, dtype_of, layout_of
 from ._method import Method
 from ._parameter import as_parameter
+from ._priced import explain_constraints, rules_of
 from ._search import GlobalSearch
 
 P = TypeVar("P", bound=Problem)
@@ -134,6 +135,10 @@ def _(game: Game) -> None:
     for name in outcomes:
         if name in bounds or name in _RESERVED:
             raise GameError(f"{what}.outcomes() reports {name!r}, which is taken; rename it.")
+    rules = rules_of(game)
+    for name in () if rules is None else (rule.name for rule in rules.rules):
+        if name in bounds or name in outcomes or name in _RESERVED:
+            raise GameError(f"{what}.constraints() has a {name!r}, which is taken; rename it.")
     _check_profile(f"{what}.start()", game.start(), dict(zip(layout.names, layout.shapes, strict=True)))
 
 
@@ -206,6 +211,8 @@ def explain(game: Game, start: Mapping[str, ArrayLike]) -> str | None:
             "not exceed the upper."
         )
     begin = start_of(game, layout, dtype, start)
+    if (reason := explain_constraints(game, layout.unflatten(begin))) is not None:
+        return reason
     payoff = np.asarray(game.payoff(layout.unflatten(begin)))
     for i in np.flatnonzero(~np.isfinite(payoff)):
         return (

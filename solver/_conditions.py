@@ -5,17 +5,19 @@ z = clip(z + g/h, lower, upper) for any h > 0. The own curvature h_j = |dg_j/dz_
 Newton step on the own payoff, and makes the active-set test independent of units.
 """
 
+import functools
 from typing import NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from ._game import Game
 from ._layout import Layout, bounds_of, own_blocks, shared_size, strategy_scale
 from ._linear import largest_eigenvalue, solve
+from ._status import Status
 
 _FARTHEST = 1e3
 
@@ -25,12 +27,16 @@ class Point(NamedTuple):
 
     z: Float[Array, " strategy"]
     gradient: Float[Array, " strategy"]
+    curvature: Float[Array, " strategy"]
+    """h."""
     jacobian: Float[Array, "strategy strategy"]
     target: Float[Array, " strategy"]
     """clip(z + g/h): the own Newton steps, projected."""
     free: Bool[Array, " strategy"]
     """Whether z + g/h lies strictly inside the bounds, at a distance at which it means anything."""
     scale: Float[Array, " strategy"]
+    reach: Float[Array, " strategy"]
+    """No Newton step is longer than ten times this."""
     residual: Float[Array, ""]
 
 
@@ -60,16 +66,48 @@ class Conditions(eqx.Module):
 
         jacobian, gradient = jax.jacfwd(twice, has_aux=True)(z)
         curvature = own_curvature(gradient, jacobian)
-        ahead = own_newton(z, gradient, curvature, self.layout)
-        target = jnp.clip(ahead, self.lower, self.upper)
-        scale = strategy_scale(z, target, self.lower, self.upper, self.layout)
-        residual = jnp.max(jnp.abs(target - z) / scale)
-        # A payoff that is linear has no interior maximum to step to, only a way to go.
-        sloped = jnp.abs(gradient) >= curvature * _limit(z, self.layout)
-        free = (ahead > self.lower) & (ahead < self.upper) & ~sloped
-        return Point(z, gradient, jacobian, target, free, scale, residual)
+        target, free, scale, residual = own_targets(z, gradient, curvature, self.lower, self.upper, self.layout)
+        return Point(z, gradient, curvature, jacobian, target, free, scale, scale, residual)
+
+    @property
+    def trial_steps(self) -> int:
+        """How many Newton steps are taken without a look at the residual, to find the active set."""
+        return 0
+
+    def concave(self, point: Point) -> Bool[Array, ""]:
+        """Whether every firm is at a strict local maximum, if its first-order conditions hold."""
+        return own_concave(point, self.layout)
+
+    def respond(self, z: Float[Array, " strategy"], responses: Float[Array, " strategy"]) -> Float[Array, " strategy"]:
+        """The best responses of all firms to z, with what else reacts to them."""
+        del z
+        return responses
+
+    def unsolved(self, z: Float[Array, " strategy"], tol: float) -> Int[Array, ""] | Status:
+        """The status of a bounded point at which the first-order conditions do not hold."""
+        del z, tol
+        return Status.max_steps
 
 
+def own_targets(
+    z: Float[Array, " strategy"],
+    gradient: Float[Array, " strategy"],
+    curvature: Float[Array, " strategy"],
+    lower: Float[Array, " strategy"],
+    upper: Float[Array, " strategy"],
+    layout: Layout,
+) -> tuple[Float[Array, " strategy"], Bool[Array, " strategy"], Float[Array, " strategy"], Float[Array, ""]]:
+    """`target`, `free`, `scale` and `residual` of a `Point`."""
+    ahead = own_newton(z, gradient, curvature, layout)
+    target = jnp.clip(ahead, lower, upper)
+    scale = strategy_scale(z, target, lower, upper, layout)
+    residual = jnp.max(jnp.abs(target - z) / scale)
+    # A payoff that is linear has no interior maximum to step to, only a way to go.
+    sloped = jnp.abs(gradient) >= curvature * _limit(z, layout)
+    return target, (ahead > lower) & (ahead < upper) & ~sloped, scale, residual
+
+
+@functools.singledispatch
 def conditions_of(game: Game, layout: Layout, dtype: jnp.dtype) -> Conditions:
     """The first-order conditions of a game."""
     lower, upper = bounds_of(game, layout, dtype)
@@ -122,7 +160,7 @@ def newton_step(point: Point) -> Float[Array, " strategy"]:
     rhs = jnp.where(point.free, -(point.gradient + _times(point.jacobian, fixed)), own)
     step = solve(matrix, rhs)
     step = jnp.where(jnp.all(jnp.isfinite(step)), step, own)
-    return jnp.clip(step, -10.0 * point.scale, 10.0 * point.scale)
+    return jnp.clip(step, -10.0 * point.reach, 10.0 * point.reach)
 
 
 def own_concave(point: Point, layout: Layout) -> Bool[Array, ""]:

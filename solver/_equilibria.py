@@ -23,6 +23,7 @@ from ._game import Game
 from ._layout import Layout, dtype_of, layout_of
 from ._method import Method
 from ._newton import Newton
+from ._priced import refuse_constraints
 from ._search import GlobalSearch
 from ._solution import Equilibrium
 from ._starts import starting_points
@@ -111,6 +112,7 @@ def equilibria(
     prepared = prepare(game)
     if not isinstance(prepared, Game):
         raise GameError(f"equilibria is for games of simultaneous play, not for a {type(game).__name__}.")
+    refuse_constraints(prepared, "equilibria")
     if start is not None:
         start = check_start(prepared, start)
     tol, search = check_options(method, tol, max_steps, dtype_of(prepared), certify)

@@ -16,9 +16,12 @@ from jaxtyping import Array, ArrayLike, Bool, Float, Int
 from ._adjoint import Found, implicit
 from ._certificate import certify
 from ._conditions import Conditions, conditions_of
+from ._constrained_certificate import certify_constrained
 from ._game import Game, Problem
+from ._kkt import KKT
 from ._layout import Layout, bounds_of, dtype_of, layout_of, strategy_scale
 from ._method import Method
+from ._priced import Priced, priced
 from ._search import GlobalSearch
 from ._solution import Certificate, Equilibrium
 from ._status import Status
@@ -54,11 +57,15 @@ def nash(
     judged: Callable[[Game], Game] = lambda game: game,
 ) -> Equilibrium:
     """The Nash equilibrium of a game of simultaneous play. Deviations are compared by the payoffs of `judged(game)`."""
-    layout, dtype = layout_of(game), dtype_of(game)
+    play = priced(game)
+    layout, dtype = layout_of(play), dtype_of(play)
     options = {"layout": layout, "method": method, "tol": tol, "max_steps": max_steps, "search": search}
-    begin = start_of(game, layout, dtype, start)
-    found = implicit(game, begin, search=functools.partial(_search, judged=judged, **options), tol=tol)
+    begin = start_of(play, layout, dtype, start)
+    found = implicit(play, begin, search=functools.partial(_search, judged=judged, **options), tol=tol)
     s = layout.unflatten(found.z)
+    multipliers = {}
+    if isinstance(play, Priced):
+        s, multipliers = play.strategies(s), play.multipliers(s)
     return Equilibrium(
         strategy=s,
         payoff=game.payoff(s),
@@ -67,10 +74,11 @@ def nash(
         status=found.record["status"],
         steps=found.record["steps"],
         subgame=None,
-        concept=game.concept(),
+        concept=play.concept(),
         method=method.describe(),
         tol=tol,
         firms=tuple(game.firms),
+        multipliers=multipliers,
     )
 
 
@@ -98,26 +106,29 @@ class _Attempt(NamedTuple):
 
 def _search(game: Game, begin: Float[Array, " strategy"], *, judged, layout, method, tol, max_steps, search) -> Found:
     conditions = conditions_of(game, layout, begin.dtype)
+    evidence: Callable[..., tuple[Certificate, Bool[Array, ""]]] = (
+        certify_constrained if isinstance(conditions, KKT) else certify
+    )
     if search is None:
         end = method.run(conditions, begin, tol=tol, max_steps=max_steps)
         point = conditions.at(end.z)
         finite = jnp.isfinite(point.residual) & jnp.all(jnp.isfinite(conditions.payoffs(end.z)))
-        status = _status(conditions, begin, end.z, finite, point.residual <= tol, None)
+        status = _status(conditions, begin, end.z, finite, point.residual <= tol, None, tol)
         record = {"certificate": None, "status": status, "steps": end.steps}
         return Found(end.z, point.residual, record)
 
     def attempt(state: _Attempt) -> _Attempt:
         end = method.run(conditions, state.onward, tol=tol, max_steps=max_steps - state.steps)
-        certificate, finite = certify(conditions, end.z, search, judged(game))
+        certificate, finite = evidence(conditions, end.z, search, judged(game))
         # A payoff that curves upwards in its owner's free strategies is at no maximum, whatever the samples say.
         maximum = certificate.concavity <= float(jnp.finfo(begin.dtype).eps) ** (1 / 3)
         no_gain = (certificate.regret <= tol) & maximum
-        status = _status(conditions, begin, end.z, finite, certificate.residual <= tol, no_gain)
+        status = _status(conditions, begin, end.z, finite, certificate.residual <= tol, no_gain, tol)
         # Only the firm that gains most moves: if all did, they could miss each other for ever.
         relative = certificate.gain / certificate.payoff_scale
         deviator = jnp.argmax(relative)
         moves = np.asarray(layout.owner, np.int32) == deviator.astype(jnp.int32)
-        onward = jnp.where(moves, layout.flatten(certificate.deviation), end.z)
+        onward = jnp.where(moves, layout.flatten({**layout.unflatten(end.z), **certificate.deviation}), end.z)
         size = strategy_scale(end.z, onward, conditions.lower, conditions.upper, layout)
         status = _endless(status, state.visited, end.z, (onward - end.z) / size, jnp.max(relative), tol)
         now = np.arange(len(state.visited), dtype=np.int32) == state.tries
@@ -131,7 +142,7 @@ def _search(game: Game, begin: Float[Array, " strategy"], *, judged, layout, met
         return again & (state.tries <= method.escapes) & (state.steps < max_steps)
 
     zero = jnp.zeros((), jnp.int32)
-    shapes = jax.eval_shape(lambda z: certify(conditions, z, search, game)[0], begin)
+    shapes = jax.eval_shape(lambda z: evidence(conditions, z, search, game)[0], begin)
     blank = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
     unknown = jnp.full((method.escapes + 1, layout.size), jnp.nan, begin.dtype)
     first = _Attempt(begin, begin, blank, zero + Status.deviation_found, zero, zero, unknown)
@@ -158,19 +169,22 @@ def _endless(
     return jnp.where(leaving & jump, Status.unattained, status).astype(jnp.int32)
 
 
-def _status(conditions: Conditions, begin, z, finite, first_order, no_gain) -> Int[Array, ""]:
+def _status(conditions: Conditions, begin, z, finite, first_order, no_gain, tol) -> Int[Array, ""]:
     """The code of `Status` for a point, from its checks; `no_gain` is None if deviations were not searched for."""
-    lower, upper = conditions.lower, conditions.upper
+    unsolved = conditions.unsolved(z, tol)
+    lower, upper, begin, z = (
+        part[: conditions.layout.chosen] for part in (conditions.lower, conditions.upper, begin, z)
+    )
     # Negated, so that what has overflowed is far too.
     far = ~(jnp.abs(z) <= _RUNAWAY * jnp.maximum(1.0, jnp.abs(begin)))
     runaway = jnp.any(
         far & jnp.where(z > 0, jnp.isinf(upper), jnp.where(z < 0, jnp.isinf(lower), jnp.isinf(upper - lower)))
     )
-    failed = jnp.where(runaway, Status.unbounded, Status.max_steps)
+    failed = jnp.where(runaway, Status.unbounded, unsolved)
     deviating = jnp.where(runaway, Status.unbounded, Status.deviation_found)
     passed = Status.first_order if no_gain is None else jnp.where(no_gain, Status.successful, deviating)
     status = jnp.where(first_order, passed, failed)
     status = jnp.where(finite, status, jnp.where(runaway, Status.unbounded, Status.nonfinite))
     # Negated, so that NaN bounds are invalid too.
-    valid = jnp.all(lower <= upper)
+    valid = jnp.all(conditions.lower <= conditions.upper)
     return jnp.where(valid, status, Status.invalid_bounds).astype(jnp.int32)

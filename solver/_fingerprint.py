@@ -92,11 +92,12 @@ def _programs(problem: Any, one: Equilibrium | None, path: str = "") -> Iterator
     """Hashes of what the bounds, the start, the payoff and the outcomes of each game compute."""
     if isinstance(problem, Game) and one is not None:
         arrays, static = eqx.partition(problem, eqx.is_array)
-        for name in ("bounds", "start", "payoff", "outcomes"):
+        constrained = ("constraints",) if one.multipliers else ()
+        for name in ("bounds", "start", "payoff", "outcomes", *constrained):
 
             def call(arrays: Any, s: Any, name: str = name) -> Any:
                 method = getattr(eqx.combine(arrays, static), name)
-                return method(s) if name in ("payoff", "outcomes") else method()
+                return method() if name in ("bounds", "start") else method(s)
 
             program = jax.make_jaxpr(call)(arrays, one.strategy)
             constants = [np.asarray(c).tobytes() for c in program.consts]

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import equinox as eqx
 from jaxtyping import Array, ArrayLike, Float
 
+from ._constraint import Constraint
+
 Profile = dict[str, Array]
 """A strategy profile: name of the strategy -> its values, by firm (or by item, see `Game.owners`)."""
 
@@ -79,6 +81,14 @@ class Game(Problem):
 
     def outcomes(self, s: Profile) -> dict[str, Array]:
         """What else to report at the equilibrium, by name: price, consumer surplus, welfare, HHI, ..."""
+        del s
+        return {}
+
+    def constraints(self, s: Profile) -> Mapping[str, Constraint]:
+        """Name -> a `Constraint` on the strategies of several firms, or on several strategies of one firm.
+
+        With shared constraints the variational equilibrium is solved for: one multiplier for all firms.
+        """
         del s
         return {}
 

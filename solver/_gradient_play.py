@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int
 
-from ._conditions import Conditions, own_diagonal
+from ._conditions import Conditions
 from ._method import Iterate, Method, Steps, iterate
 
 
@@ -38,7 +38,7 @@ class GradientPlay(Method):
 
         def step(state: _State) -> _State:
             point = conditions.at(state.z)
-            ascent = point.gradient / jnp.abs(own_diagonal(point.jacobian)) if self.scaled else point.gradient
+            ascent = point.gradient / point.curvature if self.scaled else point.gradient
             # A strategy held at its bound has nothing to climb; its gradient must not fill the optimizer's memory.
             ascent = jnp.where(point.target == state.z, 0.0, ascent)
             updates, memory = self.optimizer.update(-ascent, state.memory, state.z)

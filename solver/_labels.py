@@ -3,7 +3,8 @@
 This is the contract between what produces results (`sweep`) and what reads them (stores, plots). The dimensions are
 the varied parameters, then "firm" for values by firm ("leader" for the payoff of a leader), or what `Game.dims` says.
 The variables of a stage that follows keep their own names where these are strategies and outcomes, and are called
-"subgame_payoff", "subgame_status", ... otherwise.
+"subgame_payoff", "subgame_status", ... otherwise. The multiplier of the constraint "cap" is called "multiplier_cap" and
+has the dimensions that `Game.dims` gives for "cap".
 """
 
 import dataclasses
@@ -63,13 +64,19 @@ class Schema:
 
 
 def reported(eq: Equilibrium, prefix: str = "") -> dict[str, Array]:
-    """Strategies, payoffs and outcomes by the names they have in results: what has derivatives."""
+    """Strategies, payoffs, outcomes and multipliers by the names they have in results: what has derivatives."""
     every = _merge(eq.strategy, {f"{prefix}payoff": eq.payoff})
     every = _merge(every, eq.outcomes)
+    every = _merge(every, {multiplier(name): value for name, value in eq.multipliers.items()})
     if eq.subgame is None:
         return every
     later = reported(eq.subgame, f"{prefix}subgame_")
     return _merge(every, {k: v for k, v in later.items() if k not in eq.outcomes})
+
+
+def multiplier(constraint: str) -> str:
+    """The name of the multiplier of a constraint."""
+    return f"multiplier_{constraint}"
 
 
 def evidence(eq: Equilibrium, prefix: str = "") -> dict[str, Array]:
@@ -90,6 +97,7 @@ def schema(
 ) -> Schema:
     """The schema of a sweep from the shapes `one` of a single equilibrium (as `jax.eval_shape` gives it)."""
     named = {name: dims for _, each in reversed(_nested(problem)) for name, dims in each.dims().items()}
+    named |= {multiplier(name): dims for name, dims in named.items()}
     levels = _levels(one)
     coords: dict[str, tuple[np.ndarray, dict[str, Any]]] = {}
     for knob, points in zip(axes, values, strict=True):

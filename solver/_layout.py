@@ -33,6 +33,11 @@ class Layout:
         """How many strategy variables there are in all."""
         return len(self.owner)
 
+    @property
+    def chosen(self) -> int:
+        """How many of them, the first ones, are chosen by a firm."""
+        return sum(i < self.firms for i in self.owner)
+
     @functools.cached_property
     def name_of(self) -> np.ndarray:
         """The number of the name of each entry, shape (size,)."""
@@ -64,6 +69,7 @@ class Layout:
         return self.flatten(dict(zip(self.names, parts, strict=True)))
 
 
+@functools.singledispatch
 def layout_of(game: Game) -> Layout:
     """The layout of a game, from the shapes of its bounds, its firms and `owners`.
 

@@ -10,7 +10,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from ._conditions import Conditions, newton_step, own_concave
+from ._conditions import Conditions, newton_step
 from ._method import Iterate, Method, Steps, iterate
 
 _SHORTEST = 1 / 64
@@ -65,6 +65,8 @@ def newton(
         # On the way to an equilibrium at zero, strategies shrink as fast as their distance to it.
         shrunk = jnp.max(jnp.abs(point.target - point.z) / state.scale) < _SHRUNK * state.base_residual
         good = finite & (lower | shrunk | (state.length <= _SHORTEST))
+        if conditions.trial_steps:
+            good = good | (finite & (state.steps < conditions.trial_steps))
         # Where a payoff is singular at a bound, halving approaches the bound without reaching it.
         shorter = state.length * jnp.where(good, 0.0, 0.5)
         direction = newton_step(point)
@@ -80,7 +82,7 @@ def newton(
             allowed=jnp.where(good, jnp.maximum(point.residual, state.base_residual), state.allowed),
             base_residual=jnp.where(good, point.residual, state.base_residual),
             residual=jnp.where(done, point.residual, infinity),
-            concave=own_concave(point, conditions.layout),
+            concave=conditions.concave(point),
             steps=state.steps + 1,
         )
 

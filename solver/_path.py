@@ -22,6 +22,7 @@ from ._errors import GameError
 from ._game import Game, Profile
 from ._layout import dtype_of, layout_of, strategy_scale
 from ._newton import Newton
+from ._priced import refuse_constraints
 from ._search import GlobalSearch
 
 # Deviations are found to about eps^(1/3) of a strategy's size.
@@ -96,6 +97,7 @@ def best_response_path(
     prepared = prepare(game)
     if not isinstance(prepared, Game):
         raise GameError(f"best_response_path is for games of simultaneous play, not for a {type(game).__name__}.")
+    refuse_constraints(prepared, "best_response_path")
     if start is not None:
         start = check_start(prepared, start)
     tol, _ = check_options(Newton(), tol, moves, dtype_of(prepared), True)

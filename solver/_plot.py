@@ -33,6 +33,10 @@ _STATUS = {
     Status.unbounded: "#F0E442",
     Status.invalid_bounds: "#CC79A7",
     Status.subgame_failed: "#0072B2",
+    Status.undecided: "#999933",
+    Status.cycling: "#882255",
+    Status.unattained: "#AA4499",
+    Status.infeasible: "#999999",
 }
 
 

@@ -31,6 +31,7 @@ from ._interval import Interval
 from ._interval_jaxpr import graph_of
 from ._krawczyk import Solution, System, locate
 from ._layout import bounds_of, dtype_of, layout_of
+from ._priced import refuse_constraints
 from ._solution import Equilibrium
 
 
@@ -122,6 +123,7 @@ def prove(
         raise GameError("prove cannot be traced: call it outside of jax.jit, jax.vmap and jax.grad.")
     prepared = prepare(game)
     assert isinstance(prepared, Game)
+    refuse_constraints(prepared, "prove")
     game = prepared
     if dtype_of(game) != jnp.float64:
         raise GameError(f"prove needs a game whose fields are float64, not {dtype_of(game)}.")

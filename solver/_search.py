@@ -6,6 +6,7 @@ whole set of strategies and, more finely, around the point at hand; every separa
 which uses no derivatives, so that an error in a derivative cannot hide a deviation.
 """
 
+import functools
 from typing import NamedTuple
 
 import equinox as eqx
@@ -16,6 +17,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from ._conditions import Conditions
 from ._errors import GameError
+from ._feasible import Feasible
 from ._game import Game
 from ._low_discrepancy import low_discrepancy
 
@@ -58,16 +60,18 @@ def deviations(
     search: GlobalSearch,
     judged: Game,
     steepest: Float[Array, "firm own"],
+    feasible: Feasible | None = None,
 ) -> tuple[Float[Array, " strategy"], Float[Array, " firm"], Bool[Array, ""]]:
     """Every firm's best deviation from z found (all in one vector, each against the others in z), the gains, and
     whether payoffs were free of NaN. A firm that cannot gain keeps its strategies and has gain 0.
 
     Points are sampled in the game `judged`; the hills found are climbed in the game of `conditions`. `steepest` is
-    the direction in which each firm's own payoff curves upwards most, which firms with several strategies try too.
+    the direction in which each firm's own payoff curves upwards most, which firms with several strategies try too. With
+    constraints, points that are not `feasible` are moved to where they are, and do not count if that fails.
     """
     layout = conditions.layout
     firms = jnp.arange(layout.firms, dtype=jnp.int32)
-    found = jax.vmap(lambda i, way: _deviation(conditions, z, scale, i, search, judged, way))(firms, steepest)
+    found = jax.vmap(lambda i, way: _deviation(conditions, z, scale, i, search, judged, way, feasible))(firms, steepest)
     best = z
     for c in range(layout.own.shape[1]):
         chosen = layout.own[:, c]
@@ -77,7 +81,9 @@ def deviations(
     return best, found.gain, jnp.all(found.defined)
 
 
-def _deviation(conditions, z, scale, firm: Int[Array, ""], search: GlobalSearch, judged: Game, steepest) -> Deviation:
+def _deviation(
+    conditions, z, scale, firm: Int[Array, ""], search: GlobalSearch, judged: Game, steepest, feasible: Feasible | None
+) -> Deviation:
     layout = conditions.layout
     count = layout.own.shape[1]
     entries = jnp.asarray(layout.own, jnp.int32)[firm]
@@ -89,13 +95,26 @@ def _deviation(conditions, z, scale, firm: Int[Array, ""], search: GlobalSearch,
         # Strategies that only pad the firm's row are held at zero by equal bounds.
         return jnp.sum(jnp.where(pick, vector[None, :], 0.0), axis=1)
 
-    def payoff_in(game, own):
+    def place(own):
         moved = jnp.sum(jnp.where(pick, own[:, None], 0.0), axis=0)
-        profile = layout.unflatten(jnp.where(chosen, moved, z))
-        return jnp.sum(jnp.where(mine, game.payoff(profile), 0.0))
+        return jnp.where(chosen, moved, z)
+
+    def payoff_in(game, own):
+        everyone = place(own)
+        value = jnp.sum(jnp.where(mine, game.payoff(layout.unflatten(everyone)), 0.0))
+        return value if feasible is None else jnp.where(feasible.allows(firm, everyone), value, -jnp.inf)
 
     lower, upper, here = (take(v) for v in (conditions.lower, conditions.upper, z))
     size = jnp.where(jnp.any(pick, axis=1), take(scale), 1.0)
+
+    def confine(points):
+        """The nearest points inside the bounds and, if there are any, the constraints."""
+        points = jnp.clip(points, lower[None, :], upper[None, :])
+        if feasible is None:
+            return points
+        near = functools.partial(feasible.nearest, firm, place, lower=lower, upper=upper, size=size)
+        return jax.vmap(near)(points)
+
     half = search.points // 2
     lines = [
         _Line(
@@ -113,6 +132,15 @@ def _deviation(conditions, z, scale, firm: Int[Array, ""], search: GlobalSearch,
     if count > 1:
         lines.append(_ridge(here, lower, upper, size, steepest, half))
     box = [_in_box(here, lower, upper, size, search.joint)] if count > 1 else []
+    straight = [line.points for line in lines]
+    if feasible is not None:
+        tried = [*(line.own for line in lines), *box]
+        inside = jnp.split(confine(jnp.concatenate(tried)), np.cumsum([len(t) for t in tried])[:-1])
+        box = inside[len(lines) :]
+        for k, (line, own) in enumerate(zip(lines, inside, strict=False)):
+            # What has been moved is no neighbour on a straight line, whatever is still the same.
+            straight[k] = jnp.where(jnp.any(own != line.own, axis=1), line.here, line.points)
+            lines[k] = line._replace(own=own, points=own[:, k // 2] if k < 2 * count else line.points)
     # All in one batch: a payoff may be a whole later stage, and every separate call compiles it again.
     tried = [here[None, :], *(line.own for line in lines), *box]
     values = jax.vmap(lambda own: payoff_in(judged, own))(jnp.concatenate(tried))
@@ -133,7 +161,7 @@ def _deviation(conditions, z, scale, firm: Int[Array, ""], search: GlobalSearch,
             starts.append((*_pick(hill, points, heights), jnp.where(jnp.any(hill), reach, 0.0)))
 
     def climb(own, value, step):
-        return _climb(lambda own: payoff_in(conditions.game, own), own, value, step, lower, upper, size)
+        return _climb(lambda own: payoff_in(conditions.game, own), own, value, step, confine, size)
 
     starts = [jnp.stack(parts) for parts in zip(*starts, strict=True)]
     ends, values = jax.vmap(climb)(*starts)
@@ -142,7 +170,7 @@ def _deviation(conditions, z, scale, firm: Int[Array, ""], search: GlobalSearch,
     gain = jnp.maximum(jnp.max(gains), 0.0)
     best = jnp.where(gain > 0, _pick(_first_largest(gains), ends, gains)[0], here)
     for c in range(count):
-        near, nearby = _summit(lines[2 * c + 1].points, values_around[c], here[c], value)
+        near, nearby = _summit(straight[2 * c + 1], values_around[c], here[c], value)
         best = jnp.where((near > gain) & (np.arange(count) == c), nearby, jnp.where(near > gain, here, best))
         gain = jnp.maximum(near, gain)
     return Deviation(best, gain, defined)
@@ -286,7 +314,7 @@ def _highest_hills(values, dimension: int) -> list:
     return found
 
 
-def _climb(payoff, own, value, reach, lower, upper, size):
+def _climb(payoff, own, value, reach, confine, size):
     """Compass search from `own`: try both ways along each strategy, and a quarter of it, or shorten the steps."""
     count = own.shape[0]
     ways = np.concatenate([s * np.eye(count) for s in (1.0, -1.0, 0.25, -0.25)])
@@ -299,7 +327,7 @@ def _climb(payoff, own, value, reach, lower, upper, size):
 
     def improve(state):
         own, value, step, tries = state
-        trials = jnp.clip(own[None, :] + step[None, :] * jnp.asarray(ways, own.dtype), lower[None, :], upper[None, :])
+        trials = confine(own[None, :] + step[None, :] * jnp.asarray(ways, own.dtype))
         values = jax.vmap(payoff)(trials)
         values = jnp.where(jnp.isnan(values), -jnp.inf, values)
         best, highest = _pick(_first_largest(values), trials, values)

@@ -26,6 +26,7 @@ from ._layout import dtype_of, layout_of
 from ._method import Method
 from ._objective import value_of
 from ._payoff_table import PayoffTable
+from ._priced import refuse_constraints
 from ._pure import PureEquilibria
 from ._search import GlobalSearch
 from ._solution import Equilibrium
@@ -93,6 +94,7 @@ class Selected(Problem):
 @check.register
 def _(selected: Selected) -> None:
     check(selected.game)
+    refuse_constraints(selected.game, "Selected")
     one = eqx.filter_eval_shape(
         lambda game: equilibrium(game, BestResponse(), tol=1e-3, max_steps=1, search=None), selected.game
     )

@@ -68,6 +68,8 @@ class Equilibrium(eqx.Module):
     tol: float = eqx.field(static=True)
     """The tolerance on `certificate.residual` and `certificate.regret`."""
     firms: tuple[str, ...] = eqx.field(static=True)
+    multipliers: dict[str, Array] = eqx.field(default_factory=dict)
+    """Name of a constraint -> its multiplier: what firms would gain per unit of a higher limit (see `Constraint`)."""
 
     @property
     def successful(self) -> Array:
@@ -85,6 +87,7 @@ class Equilibrium(eqx.Module):
             f"  method    {self.method}, {int(self.steps)} steps, tol {self.tol:g}, {self.payoff.dtype}",
             *(f"  {name:<9} {_row(value)}" for name, value in self.strategy.items()),
             f"  payoff    {_row(self.payoff)}",
+            *(f"  {name:<9} {_row(value)} (multiplier)" for name, value in self.multipliers.items()),
         ]
         if (c := self.certificate) is not None:
             lines.append(

@@ -21,6 +21,7 @@ class Status(enum.IntEnum):
     undecided = 9
     cycling = 10
     unattained = 11
+    infeasible = 12
 
     @property
     def message(self) -> str:
@@ -70,5 +71,9 @@ _MESSAGES = {
     Status.undecided: (
         "There are several equilibria and the rule singles none of them out. Look at them with `equilibria`, or take "
         "another rule."
+    ),
+    Status.infeasible: (
+        "The last point violates a constraint: perhaps no profile satisfies all of them at these parameters. Check "
+        "`constraints()` and `bounds()`; if they can be satisfied, raise `max_steps` or give another `start`."
     ),
 }
