@@ -18,11 +18,17 @@ from nashgrid.solver import (
     GameError,
     GlobalSearch,
     GradientPlay,
+    HighestOutcome,
     Leader,
     Newton,
     NotSolvedError,
+    Selected,
     Status,
+    best_response_path,
+    equilibria,
+    follow,
     parameter,
+    prove,
     solve,
     sweep,
 )
@@ -449,3 +455,18 @@ class Wrong(Harker):
 def test_wrong_constraints_are_refused(how, message):
     with pytest.raises(GameError, match=re.escape(message)):
         solve(Wrong(how=how))
+
+
+UNAWARE = {
+    "equilibria": lambda: equilibria(Harker()),
+    "Selected": lambda: solve(Selected(Harker(), HighestOutcome("A"))),
+    "best_response_path": lambda: best_response_path(Harker()),
+    "follow": lambda: follow(Harker(), "cap", (10.0, 15.0)),
+    "prove": lambda: prove(Harker(), {"x": np.array([5.0, 9.0])}),
+}
+
+
+@pytest.mark.parametrize(("name", "call"), UNAWARE.items(), ids=UNAWARE)
+def test_what_does_not_know_constraints_refuses_them(name, call):
+    with pytest.raises(GameError, match=f"{name} does not cover games with constraints"):
+        call()

@@ -19,7 +19,9 @@ from .judged import Known, quadratic
 from .small_games import Duopoly
 
 # Nine firms take longer; there are four in "open_sourcing_complements".
-GAMES = [case for case in CASES if not case.name.startswith(("open_sourcing_0", "open_sourcing_1"))]
+# The auction's payoff has two branches that meet at the equilibrium: which of them holds is undecided in every box.
+UNPROVED = "first_price_auction"
+GAMES = [case for case in CASES if not case.name.startswith(("open_sourcing_0", "open_sourcing_1", UNPROVED))]
 
 
 class One(Game):
@@ -40,6 +42,12 @@ def one(payoff, low: float = -2.0, high: float = 2.0) -> Game:
             return payoff(s["x"])
 
     return Given(bound=(low, high))
+
+
+def test_where_two_branches_meet_at_the_equilibrium_nothing_is_claimed():
+    case = next(case for case in CASES if case.name == UNPROVED)
+    proof = prove(case.problem, case.strategy)
+    assert not proof.proved and "could not be shown to have exactly one solution" in proof.reason
 
 
 @pytest.mark.parametrize("case", GAMES, ids=lambda case: case.name)
