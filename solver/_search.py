@@ -269,8 +269,23 @@ def _best_hill(points, values, here, value):
     # Strictly, so that neither plateaus nor points clipped to the same bound count.
     rise_left = (points < here) & (values > jnp.where(after >= here, value, right)) & (values >= left)
     rise_right = (points > here) & (values > jnp.where(before <= here, value, left)) & (values >= right)
-    height = jnp.where(rise_left | rise_right, values, -jnp.inf)
+    # Compared by their tops, not by the points that happened to be sampled on them.
+    height = jnp.where(rise_left | rise_right, _tops(points, values), -jnp.inf)
     return _first_largest(height) & (height > -jnp.inf)
+
+
+def _tops(points, values):
+    """By point: the top of the parabola through it and its neighbours, if it has one between them; else the value."""
+    before, after = points[1:-1] - points[:-2], points[2:] - points[1:-1]
+    left, right = values[1:-1] - values[:-2], values[2:] - values[1:-1]
+    apart = (before > 0) & (after > 0) & jnp.isfinite(left) & jnp.isfinite(right) & (left >= 0) & (right <= 0)
+    rise, fall = (jnp.where(apart, d, 0.0) / jnp.where(apart, h, 1.0) for d, h in ((left, before), (right, after)))
+    width = jnp.where(apart, before + after, 1.0)
+    bend = jnp.where(apart & (rise > fall), (rise - fall) / width, 1.0)
+    slope = (rise * after + fall * before) / width
+    # No higher than the steeper side leads within half of it.
+    most = 0.5 * jnp.maximum(rise * before, -fall * after)
+    return values.at[1:-1].add(jnp.where(apart, jnp.minimum(jnp.square(slope) / (4.0 * bend), most), 0.0))
 
 
 def _in_box(here, lower, upper, size, count):

@@ -456,3 +456,30 @@ def test_an_unstable_equilibrium_is_one():
     result = solve(ResearchSpillovers(intercept=2.0, cost=(1.0, 1.0), research_cost=1.0, spillover=0.1))
     assert float(evidence(result).stability) == pytest.approx(1.7079, abs=5e-5)
     assert bool(result.successful)
+
+
+class ThreeHills(Game):
+    """A wave with three hills of nearly the same height; that on the right, at the bound, is not the highest."""
+
+    firms = ("A",)
+
+    def bounds(self):
+        return {"x": (0.0, 2.0)}
+
+    def payoff(self, s):
+        x = s["x"]
+        return (
+            0.73078017 * x
+            - 0.3 * x**2
+            - 0.29162540 * jnp.sin(1.87489586 * x - 0.46356)
+            - 1.48974744 * jnp.sin(-6.06176584 * x - 1.54748)
+        )
+
+
+def test_hills_are_compared_by_their_tops():
+    points = np.linspace(0.0, 2.0, 200_001)
+    values = np.asarray(ThreeHills().payoff({"x": jnp.asarray(points)}))
+    result = judge(ThreeHills(), {"x": 2.0})
+    gain = values.max() - values[-1]
+    assert 1e-5 < gain < 1e-2
+    np.testing.assert_allclose(evidence(result).gain[0], gain, rtol=1e-6)
