@@ -5,6 +5,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from benchmarks._brute_force import best_on_grid
+from benchmarks._random_games import FAMILIES
+from benchmarks.certificates import BLOCK, SEED
 from jaxtyping import Array, Float
 
 from nashgrid.games import ResearchSpillovers
@@ -483,3 +486,17 @@ def test_hills_are_compared_by_their_tops():
     gain = values.max() - values[-1]
     assert 1e-5 < gain < 1e-2
     np.testing.assert_allclose(evidence(result).gain[0], gain, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name, number", [("hills", 47_875), ("hills_two", 1_208)])
+def test_hills_between_the_samples_are_found(name, number):
+    """Random games that were called solved at another hill: one with a dip of a hundred thousandth, one in a box."""
+    (family,) = [family for family in FAMILIES if family.name == name]
+    first = number // BLOCK * BLOCK
+    block = family.draw(np.random.default_rng((SEED, first)), BLOCK)
+    game = jax.tree.map(lambda leaf: jnp.asarray(leaf[number - first]), block)
+    result = solve(game, throw=False)
+    own = len(result.strategy["x"]) // 2
+    best = best_on_grid(jax.tree.map(lambda leaf: leaf[None], game), result.strategy["x"][None], own)[0]
+    gain = (best - result.payoff) / evidence(result).payoff_scale
+    assert (int(result.status) == Status.successful) == bool(jnp.max(gain) <= 1e-10)
