@@ -46,7 +46,7 @@ def _tops(points, values):
 
 
 def bends_often(points, values):
-    """Whether the payoff along a line turns from concave to convex and back, or the other way round."""
+    """Whether the payoff along a line is concave in two places and convex between, as on two hills."""
     distance = points[1:] - points[:-1]
     step = jnp.where(distance > 0, distance, 1.0)
     slope = jnp.where(distance > 0, values[1:] - values[:-1], 0.0) / step
@@ -54,9 +54,10 @@ def bends_often(points, values):
     eps = float(jnp.finfo(values.dtype).eps)
     steepest, highest = (jnp.max(jnp.where(jnp.isfinite(part), jnp.abs(part), 0.0)) for part in (slope, values))
     noise = eps**0.5 * steepest + 8.0 * eps * highest * (1.0 / step[1:] + 1.0 / step[:-1])
-    up, down = bend > noise, bend < -noise
-    turns = (up[1:] & down[:-1]) | (down[1:] & up[:-1])
-    return jnp.sum(turns.astype(jnp.int32)) > 1
+    number = np.arange(len(bend), dtype=np.int32)
+    first = jnp.min(jnp.where(bend < -noise, number, len(bend)))
+    last = jnp.max(jnp.where(bend < -noise, number, -1))
+    return jnp.any((bend > noise) & (number > first) & (number < last))
 
 
 def highest_hills(values, dimension: int) -> list:
