@@ -9,7 +9,7 @@ from types import ModuleType
 
 from nashgrid.solver import GameError, StoreError, configure
 
-from . import branch_diagram, coordination_map, inverted_u, merger_map, regime_map, research_map
+from . import branch_diagram, coordination_map, inverted_u, merger_map, regime_map, research_map, status_map
 from ._style import style, write
 from ._sweeps import Sweeps
 
@@ -20,6 +20,7 @@ FIGURES: dict[str, ModuleType] = {
     "merger_map": merger_map,
     "branch_diagram": branch_diagram,
     "coordination_map": coordination_map,
+    "status_map": status_map,
 }
 """Name -> its script: `compute(sweeps, points)` and `draw(data)`, with the caption as its docstring."""
 _HERE = Path(__file__).parent

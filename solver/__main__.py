@@ -40,7 +40,14 @@ a specification:
   [axes]                            # parameters that vary
   intercept = {start = 5, stop = 20, num = 200}                    # spacing = "log" for a logarithmic one
   "cost[0]" = [1.0, 2.0, 3.0]
-  [leader]                          # optional: sequential play
+  [selected]                        # optional: which of several equilibria is played
+  rule = {name = "HighestOutcome", outcome = "welfare"}            # or "ParetoDominant", "RiskDominant"
+  starts = 64                       # and capacity, as in nashgrid.solver.Selected
+  [stage]                           # optional: discrete choices, all at once, before the game
+  field = "open"                    # or one field for each player: ["open[0]", "entry"]
+  choices = [0, 1]                  # maximize = ["A", "B"], one name for each player
+  rule = {name = "StatusQuo", start = [0, 1]}                      # or {name = "HighestOutcome", outcome = "welfare"}
+  [leader]                          # optional: sequential play; the leader chooses before the stage
   choose = "openness"
   maximize = "owner"
   interval = [0, 1]                 # or choices = [0, 1]

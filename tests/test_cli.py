@@ -8,12 +8,27 @@ import sys
 import textwrap
 import types
 
+import equinox as eqx
 import numpy as np
 import pytest
 import xarray as xr
 from jaxtyping import Array, Float
 
-from nashgrid.solver import BestResponse, Game, Newton, parameter
+from nashgrid.games import OwnersOpenSourcing
+from nashgrid.solver import (
+    BestResponse,
+    Game,
+    GameError,
+    HighestOutcome,
+    Leader,
+    Newton,
+    ParetoDominant,
+    RiskDominant,
+    Selected,
+    Stage,
+    StatusQuo,
+    parameter,
+)
 from nashgrid.solver import __main__ as cli
 from nashgrid.solver import _catalog as catalog
 from nashgrid.solver._spec import axis, read
@@ -172,6 +187,47 @@ def test_a_wrong_shard_is_code_2(folder, shard, capsys):
         ("certify = false", "certify = false\n[plot]\nkind = 'pie'", r"\[plot\] kind must be one of"),
         ("certify = false", "certify = false\n[store]\npaht = 'x'", r"\[store\]: unknown key 'paht'"),
         ("certify = false", "certify = false\n[leader]\nchoose = 'x'\nmax = 1", r"\[leader\]: unknown key 'max'"),
+        ("certify = false", "certify = false\n[leader]\nchoose = 'intercept'", r"\[leader\]: maximize missing"),
+        ("certify = false", "certify = false\n[stage]", r"\[stage\]: field missing"),
+        ("certify = false", "certify = false\n[stage]\nfield = 'costs'", "no parameter 'costs'; did you mean 'cost'"),
+        (
+            "certify = false",
+            "certify = false\n[stage]\nfeild = 'cost'",
+            r"\[stage\]: unknown key 'feild'; did you mean",
+        ),
+        ("certify = false", "certify = false\n[stage]\nfield = 'cost'\nchoices = ['a']", r"\[stage\]: an option has"),
+        (
+            "certify = false",
+            "certify = false\n[stage]\nfield = 'cost'\nrule = 'Nearest'",
+            r"\[stage\] rule must be one of 'StatusQuo', 'HighestOutcome', not 'Nearest'",
+        ),
+        (
+            "certify = false",
+            "certify = false\n[stage]\nfield = 'cost'\nrule = {name = 'StatusQuo', start = 3}",
+            "not one of the choices",
+        ),
+        ("certify = false", "certify = false\n[selected]\nstarts = 4", r"\[selected\]: rule missing"),
+        ("certify = false", "certify = false\n[selected]\nrule = 3", r"\[selected\] rule: write a name"),
+        (
+            "certify = false",
+            "certify = false\n[selected]\nrule = 'Highest'",
+            r"\[selected\] rule must be one of 'HighestOutcome', 'ParetoDominant', .*, not 'Highest'",
+        ),
+        (
+            "certify = false",
+            "certify = false\n[selected]\nrule = 'HighestOutcome'",
+            r"\[selected\] rule HighestOutcome: outcome missing",
+        ),
+        (
+            "certify = false",
+            "certify = false\n[selected]\nrule = {name = 'HighestOutcome', outcome = 'prize'}",
+            r"HighestOutcome\('prize'\) names neither a firm .* nor an outcome \('price',\)",
+        ),
+        (
+            "certify = false",
+            "certify = false\n[selected]\nrule = 'RiskDominant'\nstarts = 'many'",
+            "starts is 'many'",
+        ),
         ("[solve]", "[solve", "is not TOML"),
         ("[fields]\ncost = [1.0, 3.0]", "fields = 3", r"\[fields\] must be a table"),
     ],
@@ -215,6 +271,62 @@ def test_leader_of_a_specification(folder):
     )
     leader = read("map.toml").problem()
     assert leader.choices.tolist() == [8.0, 9.0] and leader.maximize == "price"  # type: ignore[attr-defined]
+
+
+PLAY = """
+game = "OwnersOpenSourcing"
+[fields]
+opening_cost = 0.01
+[axes]
+transport = [0.2, 0.45]
+[selected]
+rule = {name = "HighestOutcome", outcome = "welfare"}
+starts = 2
+capacity = 4
+[stage]
+field = "open"
+choices = [0, 1]
+rule = {name = "StatusQuo", start = [0, 1]}
+[leader]
+choose = "spill_back_value"
+maximize = "welfare"
+choices = [0.2, 0.5]
+"""
+
+
+def test_a_leader_before_a_stage_before_a_selected_game(folder):
+    (folder / "map.toml").write_text(PLAY)
+    game = Selected(OwnersOpenSourcing(opening_cost=0.01), HighestOutcome("welfare"), starts=2, capacity=4)
+    stage = Stage(game, "open", choices=(0.0, 1.0), rule=StatusQuo(start=(0.0, 1.0)))
+    leader = Leader(stage, "spill_back_value", "welfare", choices=(0.2, 0.5))
+    assert eqx.tree_equal(read("map.toml").problem(), leader)
+    (folder / "map.toml").write_text(PLAY.replace("spill_back_value", "open[1]"))
+    with pytest.raises(GameError, match=r"'open\[1\]' is chosen in \[stage\], after the leader"):
+        read("map.toml").problem()
+
+
+def test_sweep_with_a_stage(folder, capsys):
+    text = SPEC.replace('"cost[0]" = [0.5, 1.0, 1.5]\n', "").replace('sensitivity = ["intercept"]', "")
+    (folder / "map.toml").write_text(text + '[stage]\nfield = "cost"\nchoices = [1.0, 2.0]\n[plot]\nfile = "s.png"\n')
+    assert cli.main(["sweep", "map.toml", "--store", "map.zarr"]) == 0
+    data = xr.open_zarr("map.zarr", chunks=None)
+    np.testing.assert_array_equal(data.cost, np.ones((5, 2)))  # Both take the lower cost.
+    np.testing.assert_allclose(data.q, np.broadcast_to((data.intercept.values - 1.0)[:, None] / 3.0, (5, 2)), rtol=1e-9)
+    said = capsys.readouterr().out
+    assert "subgame-perfect" in said and (folder / "s.png").exists()
+
+
+def test_rules_of_a_specification(folder):
+    written = {
+        'rule = "ParetoDominant"': ParetoDominant(),
+        'rule = {name = "RiskDominant"}': RiskDominant(),
+        'rule = {name = "HighestOutcome", outcome = "A"}': HighestOutcome("A"),
+    }
+    for text, rule in written.items():
+        (folder / "map.toml").write_text(SPEC + f"[selected]\n{text}\n")
+        problem = read("map.toml").problem()
+        assert isinstance(problem, Selected) and problem.starts == 64
+        assert eqx.tree_equal(problem.rule, rule)
 
 
 def test_spacing():
@@ -308,4 +420,4 @@ def test_help_has_examples_and_exit_codes(capsys):
             cli.main(arguments)
         assert ended.value.code == 0
     said = capsys.readouterr().out
-    assert "exit codes:" in said and "[axes]" in said and "nashgrid sweep map.toml --shard 3/16" in said
+    assert all(part in said for part in ("exit codes:", "[axes]", "[stage]", "[selected]", "map.toml --shard 3/16"))

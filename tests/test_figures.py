@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 import xarray as xr
-from figures import branch_diagram, coordination_map, inverted_u, merger_map, regime_map, research_map
+from figures import branch_diagram, coordination_map, inverted_u, merger_map, regime_map, research_map, status_map
 from figures.__main__ import FIGURES, caption, main, make
 from figures._style import percent, style
 from figures._sweeps import Sweeps
@@ -21,10 +21,11 @@ from nashgrid.solver._spec import read
 POINTS = {
     "inverted_u": 16,
     "regime_map": 8,
-    "research_map": 8,
+    "research_map": 7,
     "merger_map": 8,
     "branch_diagram": 12,
     "coordination_map": 8,
+    "status_map": 8,
 }
 
 
@@ -145,9 +146,11 @@ def research_profit(own, rival, spillover, cost):
 
 
 def test_research_map_is_right_about_what_is_an_equilibrium(sweeps):
-    data = research_map.compute(sweeps, 8)
+    data = research_map.compute(sweeps, 7)
     regions = research_map.regions(data)
     assert {0.0, 1.0, 3.0, 4.0} <= set(np.unique(regions))
+    # One firm does all the research that it may, which is just what shuts the other out: a kink, found all the same.
+    assert regions.sel(spillover=1 / 3, research_cost=0.4 + 1 / 3, method="nearest") == 2.0
     for (i, j), region in np.ndenumerate(regions.values):
         beta, gamma = float(regions["spillover"][i]), float(regions["research_cost"][j])
         tried = np.linspace(0.0, 8.0 / (1.0 + beta), 2001)
@@ -163,6 +166,54 @@ def test_research_map_is_right_about_what_is_an_equilibrium(sweeps):
                 same, same, beta, gamma
             )
             assert gains.max(axis=0).min() > 1e-4
+
+
+def only_candidate(name, x, y):
+    """The profile that is the equilibrium if there is one, by the conditions of the source."""
+    if name == "line":
+        return 1.0 + (x - y) / 3.0, 1.0 + (y - x) / 3.0
+    if name == "contest":
+        effort = y * x**y / (1.0 + x**y) ** 2
+        return effort, x * effort
+    return (max(0.0, 1.0 - x - y),) * 2
+
+
+def deviation_payoff(name, x, y, own, rival):
+    """What the first firm gets by `own`; the second one's mirror image has x and y, or the values, exchanged."""
+    if name == "line":
+        share = np.where(own < rival - (1 - x - y), 1.0, (1.0 + x - y + rival - own) / 2.0)
+        return own * np.where(own > rival + (1 - x - y), 0.0, share)
+    if name == "contest":
+        return x * own**y / (own**y + rival**y) - own
+    left = np.maximum(0.0, 1.0 - own - y)
+    wanted = np.where(own < rival, 1.0 - own, np.where(own > rival, left, np.maximum((1.0 - own) / 2.0, left)))
+    return own * np.minimum(x, wanted)
+
+
+def test_status_map_says_where_there_is_no_pure_equilibrium(sweeps):
+    for name, data in status_map.compute(sweeps, 8).items():
+        there, status = status_map.exists(name, data), data["status"]
+        strategy = data["effort" if name == "contest" else "price"]
+        for (i, j), exists in np.ndenumerate(there.values):
+            x, y = (float(there[axis][k]) for axis, k in zip(there.dims, (i, j), strict=True))
+            one, two = only_candidate(name, x, y)
+            sides = [(1.0, y), (x, y)] if name == "contest" else [(x, y), (y, x)]
+            gains = []
+            for (first, second), own, rival in zip(sides, (one, two), (two, one), strict=True):
+                tried = np.linspace(0.0, 2.0, 20_001)
+                best = deviation_payoff(name, first, second, tried, rival).max()
+                gains.append(best - deviation_payoff(name, first, second, own, rival))
+            assert (max(gains) < 1e-9) == exists, (name, x, y)
+            if name != "capacities":
+                assert (status[i, j] == Status.successful) == exists
+                if exists:
+                    np.testing.assert_allclose(strategy[i, j], [one, two], rtol=1e-8)
+        assert 0.1 < there.mean() < 0.5
+        assert not ((status == Status.successful) & ~there).any()
+        if name == "capacities":  # At kinks.
+            assert set(np.unique(status)) <= {Status.max_steps, Status.cycling, Status.unattained}
+            assert (status == Status.max_steps).where(there).mean() > 0.5
+            assert (status == Status.unattained).where(~there).mean() > 0.5
 
 
 def test_branch_diagram_shows_the_gaps_without_equilibrium(sweeps):
@@ -194,7 +245,7 @@ def test_captions(capsys):
         (
             ["inverted"],
             "no figure 'inverted'; there is inverted_u, regime_map, research_map, merger_map, branch_diagram, "
-            "coordination_map.",
+            "coordination_map, status_map.",
         ),
         (["--points", "1"], "--points 1: give at least 2."),
     ],
