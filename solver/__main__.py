@@ -41,7 +41,8 @@ a specification:
   intercept = {start = 5, stop = 20, num = 200}                    # spacing = "log" for a logarithmic one
   "cost[0]" = [1.0, 2.0, 3.0]
   [selected]                        # optional: which of several equilibria is played
-  rule = {name = "HighestOutcome", outcome = "welfare"}            # or "ParetoDominant", "RiskDominant"
+  rule = {name = "HighestOutcome", outcome = "welfare"}            # or "ParetoDominant", "RiskDominant",
+  # {name = "Nearest", profile = {q = [1, 2]}}, {name = "ReachedFrom", start = {q = [1, 2]}}
   starts = 64                       # and capacity, as in nashgrid.solver.Selected
   [stage]                           # optional: discrete choices, all at once, before the game
   field = "open"                    # or one field for each player: ["open[0]", "entry"]

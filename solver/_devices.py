@@ -77,22 +77,34 @@ def devices() -> tuple[Any, ...]:
 
 def program(problem: Problem, how: How) -> Any:
     """The compiled function (arrays of the problem, points) -> results; the same object for the same arguments."""
-    return _program(eqx.partition(problem, eqx.is_array)[1], how, devices())
+    return _program(_hashable(problem), how, devices())
 
 
 def shapes(problem: Problem, how: How) -> Equilibrium:
     """The shapes of the equilibrium of one problem; traced once for the same arguments."""
-    arrays, static = eqx.partition(problem, eqx.is_array)
-    return jax.eval_shape(_single(static, how), arrays)
+    return jax.eval_shape(_single(_hashable(problem), how), eqx.partition(problem, eqx.is_array)[0])
+
+
+def _hashable(problem: Problem) -> tuple[Any, ...]:
+    """All of a problem but its arrays; a module itself is not hashable if a field is a dictionary."""
+    leaves, structure = jax.tree.flatten(eqx.partition(problem, eqx.is_array)[1])
+    return (structure, *leaves)
+
+
+def _static(parts: tuple[Any, ...]) -> Problem:
+    structure, *leaves = parts
+    return jax.tree.unflatten(structure, leaves)
 
 
 @functools.lru_cache(maxsize=16)
-def _single(static: Problem, how: How) -> Callable[[Any], Equilibrium]:
-    return jax.jit(lambda arrays: how.solve(eqx.combine(arrays, static)))
+def _single(parts: tuple[Any, ...], how: How) -> Callable[[Any], Equilibrium]:
+    return jax.jit(lambda arrays: how.solve(eqx.combine(arrays, _static(parts))))
 
 
 @functools.lru_cache(maxsize=16)
-def _program(static: Problem, how: How, on: tuple[Any, ...]) -> Any:
+def _program(parts: tuple[Any, ...], how: How, on: tuple[Any, ...]) -> Any:
+    static = _static(parts)
+
     def one(arrays: Any, values: Float[Array, " axis"]) -> Results:
         return how.point(eqx.combine(arrays, static), values)
 

@@ -16,7 +16,7 @@ from ._gradient_play import GradientPlay
 from ._leader import Leader
 from ._method import Method
 from ._newton import Newton
-from ._selection import HighestOutcome, ParetoDominant, RiskDominant, Selected
+from ._selection import HighestOutcome, Nearest, ParetoDominant, ReachedFrom, RiskDominant, Selected
 from ._stage import Stage
 from ._stage_rule import StatusQuo
 
@@ -43,6 +43,8 @@ _RULES = {
     "HighestOutcome": _Kind(_highest, ("outcome",)),
     "ParetoDominant": _Kind(ParetoDominant),
     "RiskDominant": _Kind(RiskDominant),
+    "Nearest": _Kind(Nearest, ("profile",)),
+    "ReachedFrom": _Kind(ReachedFrom, ("start",)),
 }
 _STAGE_RULES = {"StatusQuo": _Kind(StatusQuo, allowed=("start",)), "HighestOutcome": _RULES["HighestOutcome"]}
 

@@ -23,6 +23,7 @@ from nashgrid.solver import (
     Leader,
     Newton,
     ParetoDominant,
+    ReachedFrom,
     RiskDominant,
     Selected,
     Stage,
@@ -316,10 +317,19 @@ def test_sweep_with_a_stage(folder, capsys):
     assert "subgame-perfect" in said and (folder / "s.png").exists()
 
 
+def test_sweep_with_a_rule_that_has_a_profile(folder):
+    text = SPEC.replace('sensitivity = ["intercept"]', "").replace("num = 5", "num = 2")
+    rule = 'rule = {name = "Nearest", profile = {q = [1, 2]}}\nstarts = 0\ncapacity = 2'
+    (folder / "map.toml").write_text(f"{text}[selected]\n{rule}\n")
+    assert cli.main(["sweep", "map.toml", "--store", "map.zarr", "--quiet"]) == 0
+    np.testing.assert_array_equal(xr.open_zarr("map.zarr", chunks=None).equilibrium_count, np.ones((3, 2)))
+
+
 def test_rules_of_a_specification(folder):
     written = {
         'rule = "ParetoDominant"': ParetoDominant(),
         'rule = {name = "RiskDominant"}': RiskDominant(),
+        'rule = {name = "ReachedFrom", start = {q = [1, 2]}}': ReachedFrom({"q": (1.0, 2.0)}),
         'rule = {name = "HighestOutcome", outcome = "A"}': HighestOutcome("A"),
     }
     for text, rule in written.items():
