@@ -3,7 +3,8 @@
 On the free strategies F the conditions g_F(z, theta) = 0 hold identically in theta, and the others stay at their bounds
 b(theta), so J_FF dz_F = -(dg_F/dtheta dtheta + J_FB db) and dz_B = db. The rule is a JVP: forward and reverse mode,
 batching and higher derivatives follow from it. A derivative at a point that is not a first-order point has no meaning
-and is NaN. At `certificate.margin` 0 (a strategy just reaching its bound) it is one-sided.
+and is NaN; so is one at a kink of a payoff in its owner's strategy, where no such condition holds. At
+`certificate.margin` 0 because a strategy just reaches its bound it is one-sided.
 """
 
 from typing import NamedTuple
@@ -15,6 +16,7 @@ from jaxtyping import Array, Float
 
 from ._conditions import Conditions, conditions_of
 from ._game import Game
+from ._kinks import kinked
 from ._layout import layout_of
 from ._linear import solve
 
@@ -29,17 +31,17 @@ class Found(NamedTuple):
 
 
 @eqx.filter_custom_jvp
-def implicit(game: Game, z: Float[Array, " strategy"], *, search, tol: float) -> Found:
+def implicit(game: Game, z: Float[Array, " strategy"], *, search, tol: float, kinks: bool) -> Found:
     """`search(game, z)`, differentiated by the implicit function theorem instead of through its iterations."""
-    del tol
+    del tol, kinks
     return search(game, z)
 
 
 @implicit.def_jvp
-def _rule(primals, tangents, *, search, tol):
+def _rule(primals, tangents, *, search, tol, kinks):
     game, start = primals
     tangent, _ = tangents
-    found = implicit(game, start, search=search, tol=tol)
+    found = implicit(game, start, search=search, tol=tol, kinks=kinks)
     z = found.z
     layout = layout_of(game)
     point = conditions_of(game, layout, z.dtype).at(z)
@@ -59,6 +61,12 @@ def _rule(primals, tangents, *, search, tol):
     through_bounds = jnp.sum(cross * d_bound[None, :], axis=1)
     d_z = solve(matrix, jnp.where(free, -(by_game + through_bounds), d_bound))
     valid = jax.lax.stop_gradient(found.residual <= tol)
+    if kinks:
+        # There the conditions hold by what JAX calls a derivative, if at all. (Twice: computed once more, the residual
+        # may differ in its last digits.)
+        fixed = conditions_of(jax.lax.stop_gradient(game), layout, z.dtype)
+        smooth = ~kinked(fixed, jax.lax.stop_gradient(z))[1]
+        valid &= smooth & jax.lax.stop_gradient(point.residual <= 2.0 * tol)
     # As a factor: selecting NaN would leave NaN in every reverse-mode derivative, valid or not.
     d_z = d_z * jnp.where(valid, 1.0, jnp.nan).astype(z.dtype)
     zeros = jax.tree.map(zero_tangent, found)

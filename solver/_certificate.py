@@ -4,6 +4,8 @@ Nothing here is taken from the method that found the profile: derivatives are ta
 stacked vector, and deviations are searched for without derivatives.
 """
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,6 +13,8 @@ from jaxtyping import Array, Bool, Float
 
 from ._conditions import Conditions, own_curvature, own_diagonal, own_newton
 from ._game import Game
+from ._hills import first_largest
+from ._kinks import continuous, lone, nearby
 from ._layout import Layout, own_blocks, same_owner, strategy_scale
 from ._linear import largest_eigenvalue, solve, spectral_radius, top_eigenvector
 from ._search import GlobalSearch, deviations
@@ -18,11 +22,18 @@ from ._solution import Certificate
 
 
 def certify(
-    conditions: Conditions, z: Float[Array, " strategy"], search: GlobalSearch, judged: Game
+    conditions: Conditions,
+    z: Float[Array, " strategy"],
+    search: GlobalSearch,
+    judged: Game,
+    *,
+    tol: float,
+    kinks: bool = True,
 ) -> tuple[Certificate, Bool[Array, ""]]:
     """The certificate of the profile z, and whether payoffs and derivatives were finite wherever they were needed.
 
-    `judged` is the game whose payoffs the deviation search compares: the same, except in sequential play.
+    `judged` is the game whose payoffs the deviation search compares: the same, except in sequential play. With `kinks`,
+    where the conditions fail by more than `tol`, slopes on both sides are looked at (see `_kinks`).
     """
     game, layout, lower, upper = conditions.game, conditions.layout, conditions.lower, conditions.upper
     payoff, gradient, jacobian = own_derivatives(game, layout, z)
@@ -31,9 +42,16 @@ def certify(
     ahead = own_newton(z, gradient, curvature, layout)
     projected = jnp.clip(ahead, lower, upper)
     size = strategy_scale(z, projected, lower, upper, layout)
-    residual = jnp.max(jnp.abs(z - projected) / size)
-
+    missed = jnp.abs(z - projected) / size
     free = (ahead > lower) & (ahead < upper)
+    peak = None
+    if kinks and lone(layout).any():
+        peak = _peaks(game, layout, z, payoff, size, lower, upper, jnp.max(missed) > tol)
+        peak = peak._replace(here=peak.here & (missed > tol))
+        missed = jnp.where(peak.here, nearby(z, size) / size, missed)
+        free &= ~peak.here
+    residual = jnp.max(missed)
+
     both = free[:, None] & free[None, :]
     # Row j in units of h_j sigma_j, column k in units of sigma_k: dimensionless, diagonal -1 where concave.
     scaled = jacobian * (size[None, :] / size[:, None]) / curvature[:, None]
@@ -42,7 +60,10 @@ def certify(
     own = jnp.where(mine, scaled, 0.0)
     hessian = jnp.where(both & mine, jacobian / (jnp.sqrt(curvature)[:, None] * jnp.sqrt(curvature)[None, :]), 0.0)
     ways = _steepest(hessian, curvature, layout)
-    best, gain, defined = deviations(conditions, z, size, search, judged, ways)
+    at_kinks = None if peak is None else peak.here
+    best, gain, defined = deviations(conditions, z, size, search, judged, ways, kinked=at_kinks)
+    if peak is not None:
+        best, gain = _higher(layout, peak, best, gain)
     scale = payoff_scale(layout, z, payoff, curvature, size)
     # Only of free strategies: one that is held fixed at zero has no size, and infinity times zero would spread.
     slope = jnp.where(free, gradient / (curvature * size), 0.0)
@@ -56,20 +77,84 @@ def certify(
     push = jnp.abs(gradient) / (curvature * size)
     held = lower == upper
     margin = jnp.min(jnp.where(held, jnp.inf, jnp.where(free, to_bound, push)))
+    stability = or_infinite(spectral_radius(response))
+    error = or_infinite(jnp.maximum(jnp.max(jnp.abs(newton)), residual)) + jnp.finfo(z.dtype).eps * conditioning
+    if peak is not None:
+        # How a kink moves with the others' strategies is not known.
+        any_kink = jnp.any(peak.here)
+        margin = jnp.where(any_kink, 0.0, margin)
+        stability, conditioning, error = (jnp.where(any_kink, jnp.nan, v) for v in (stability, conditioning, error))
     certificate = Certificate(
         residual=residual,
         regret=jnp.max(gain / scale),
         gain=gain,
         deviation=layout.unflatten(best),
         concavity=_concavity(hessian, free, layout),
-        stability=or_infinite(spectral_radius(response)),
+        stability=stability,
         conditioning=conditioning,
         margin=margin,
-        error=or_infinite(jnp.maximum(jnp.max(jnp.abs(newton)), residual)) + jnp.finfo(z.dtype).eps * conditioning,
+        error=error,
         payoff_scale=scale,
     )
     finite = jnp.all(jnp.isfinite(payoff)) & jnp.all(jnp.isfinite(jnp.where(free, gradient, 0.0)))
     return certificate, finite & defined & jnp.all(jnp.isfinite(z)) & jnp.isfinite(residual)
+
+
+class _Peaks(NamedTuple):
+    """What is seen of each strategy's own payoff on both sides of it."""
+
+    here: Bool[Array, " strategy"]
+    """Whether it is at a local maximum: the payoff rises just below, falls just above and does not jump."""
+    gain: Float[Array, " strategy"]
+    """The most that the owner gains at any of the places tried."""
+    best: Float[Array, " strategy"]
+    """Where."""
+
+
+def _peaks(game: Game, layout: Layout, z, payoff, size, lower, upper, wanted: Bool[Array, ""]) -> _Peaks:
+    """Slopes beside each strategy, by name, and payoffs at a ladder of distances, so that a wrong slope hides no gain
+    between the nearest points of the search; nothing is computed unless it is `wanted`."""
+    distance = nearby(z, size)
+    rungs = 2 + int(np.ceil(np.log2(1e-3 / (64.0 * float(jnp.finfo(z.dtype).eps))) / 2.0))
+    ladder = np.concatenate([side * 4.0 ** np.arange(rungs) for side in (-1.0, 1.0)])
+    single = lone(layout)
+
+    def look(way: Float[Array, " strategy"]) -> tuple[Array, Array, Array]:
+        pick = way > 0
+        mine = jnp.any(pick[None, :] & (np.asarray(layout.owner)[None, :] == np.arange(layout.firms)[:, None]), axis=1)
+
+        def at(step):
+            moved = jnp.where(pick, jnp.clip(z + step * distance, lower, upper), z)
+            value, slope = jax.jvp(game.payoff, (layout.unflatten(moved),), (layout.unflatten(way),))
+            return jnp.sum(jnp.where(mine, value, 0.0)), jnp.sum(jnp.where(mine, slope, 0.0))
+
+        values, slopes = jax.vmap(at)(jnp.asarray(ladder, z.dtype))
+        x, near, low, high = (jnp.sum(jnp.where(pick, part, 0.0)) for part in (z, distance, lower, upper))
+        value = jnp.sum(jnp.where(mine, payoff, 0.0))
+        rises = (x - near < low) | (slopes[0] >= 0)
+        falls = (x + near > high) | (slopes[rungs] <= 0)
+        level = continuous(value, values[0], values[rungs], jnp.max(jnp.abs(slopes)), near)
+        highest = first_largest(jnp.where(jnp.isnan(values), -jnp.inf, values))
+        top = jnp.sum(jnp.where(highest, values, 0.0))
+        step = jnp.sum(jnp.where(highest, jnp.asarray(ladder, z.dtype), 0.0))
+        gain = jnp.where(top > value, top - value, 0.0)
+        return rises & falls & level, gain, jnp.clip(x + step * near, low, high)
+
+    def every(state: tuple[Array, _Peaks]) -> tuple[Array, _Peaks]:
+        here, gain, best = jax.vmap(look)(jnp.eye(layout.size, dtype=z.dtype))
+        return jnp.zeros_like(state[0]), _Peaks(here & single, gain, best)
+
+    # A loop of one step or none.
+    begin = (wanted, _Peaks(jnp.zeros(layout.size, bool), jnp.zeros_like(z), z))
+    return jax.lax.while_loop(lambda state: state[0], every, begin)[1]
+
+
+def _higher(layout: Layout, peak: _Peaks, best, gain):
+    """The deviations and gains, those found beside kinks included."""
+    owner = np.asarray(layout.owner)[None, :] == np.arange(layout.firms)[:, None]
+    extra = jnp.max(jnp.where(owner & peak.here[None, :], peak.gain[None, :], 0.0), axis=1)
+    more = jnp.any(owner & (extra > gain)[:, None], axis=0) & peak.here
+    return jnp.where(more, peak.best, best), jnp.maximum(gain, extra)
 
 
 def own_derivatives(game: Game, layout: Layout, z):

@@ -20,8 +20,9 @@ from ._conditions import Conditions, conditions_of, own_concave
 from ._equilibrium import nash
 from ._errors import GameError
 from ._game import Game
+from ._kinks import kinked, lone, settle
 from ._layout import Layout, dtype_of, layout_of
-from ._method import Method
+from ._method import Iterate, Method, Steps
 from ._newton import Newton
 from ._priced import refuse_constraints
 from ._search import GlobalSearch
@@ -29,7 +30,7 @@ from ._solution import Equilibrium
 from ._starts import starting_points
 from ._status import Status
 
-_JUDGE = Newton()
+_NEWTON = Newton()
 _ROUNDS = 2
 
 
@@ -150,26 +151,29 @@ def every(
     fixed = jax.lax.stop_gradient(game)
     conditions = conditions_of(fixed, layout, dtype)
     limits = {"tol": tol, "max_steps": max_steps}
+    # Where nobody looks for deviations a kink is nothing.
+    kinks = search is not None and bool(lone(layout).any())
 
     def judged(game: Game, z: Float[Array, " strategy"]) -> Equilibrium:
-        return nash(game, _JUDGE, start=layout.unflatten(z), search=search, **limits)
+        return nash(game, _Judge() if kinks else _NEWTON, start=layout.unflatten(z), search=search, **limits)
+
+    def run(z: Float[Array, " strategy"], by: Method) -> tuple[Float[Array, " strategy"], Bool[Array, ""]]:
+        end = by.run(conditions, z, **limits)
+        solved = end.residual <= tol
+        if not kinks:
+            return end.z, solved
+        settled, at_kink = settle(conditions, z, ~solved)
+        return jnp.where(at_kink, settled, end.z), solved | at_kink
 
     def look(table: _Table, begin: Float[Array, "start strategy"], by: Method) -> _Table:
-        ends = jax.vmap(lambda z: by.run(conditions, z, **limits))(begin)
-        return _distinct(
-            conditions,
-            layout,
-            jnp.concatenate([table.z, ends.z]),
-            jnp.concatenate([table.valid, ends.residual <= tol]),
-            table.full,
-            tol,
-            capacity,
-        )
+        ends, valid = jax.vmap(lambda z: run(z, by))(begin)
+        z, valid = jnp.concatenate([table.z, ends]), jnp.concatenate([table.valid, valid])
+        return _distinct(conditions, layout, z, valid, table.full, tol, capacity)
 
     begin = starting_points(fixed, layout, dtype, start, starts)
     rows = jnp.broadcast_to(begin[0], (capacity, layout.size))
     nothing = _Table(rows, jnp.zeros(capacity, bool), jnp.zeros((), bool))
-    table = look(nothing, begin, _JUDGE)
+    table = look(nothing, begin, _NEWTON)
 
     def go_on(_: int, table: _Table) -> _Table:
         points = jax.vmap(lambda z: judged(fixed, z))(table.z)
@@ -179,6 +183,21 @@ def every(
         table = jax.lax.fori_loop(0, _ROUNDS, go_on, table)
     table = jax.lax.stop_gradient(table)
     return _in_order(jax.vmap(lambda z: judged(game, z))(table.z), table, layout, search, tol)
+
+
+class _Judge(Method):
+    """Newton's method, which leaves alone what is at a kink."""
+
+    escapes: int = eqx.field(static=True, default=0)
+
+    def run(self, conditions: Conditions, z: Float[Array, " strategy"], *, tol: float, max_steps: Steps) -> Iterate:
+        """Iterate from `z` until the residual is at most `tol`."""
+        steps = jnp.where(kinked(conditions, z)[0], 0, max_steps)
+        return _NEWTON.run(conditions, z, tol=tol, max_steps=steps)
+
+    def describe(self) -> str:
+        """As Newton's method."""
+        return _NEWTON.describe()
 
 
 class _Table(eqx.Module):

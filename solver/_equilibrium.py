@@ -18,6 +18,7 @@ from ._certificate import certify
 from ._conditions import Conditions, conditions_of
 from ._constrained_certificate import certify_constrained
 from ._game import Game, Problem
+from ._kinks import lone, settle
 from ._kkt import KKT
 from ._layout import Layout, bounds_of, dtype_of, layout_of, strategy_scale
 from ._method import Method
@@ -55,13 +56,17 @@ def nash(
     max_steps: int,
     search: GlobalSearch | None,
     judged: Callable[[Game], Game] = lambda game: game,
+    kinks: bool = True,
 ) -> Equilibrium:
-    """The Nash equilibrium of a game of simultaneous play. Deviations are compared by the payoffs of `judged(game)`."""
+    """The Nash equilibrium of a game of simultaneous play. Deviations are compared by the payoffs of `judged(game)`;
+    `kinks` says whether equilibria at kinks of a payoff count (never in games with constraints)."""
     play = priced(game)
     layout, dtype = layout_of(play), dtype_of(play)
     options = {"layout": layout, "method": method, "tol": tol, "max_steps": max_steps, "search": search}
     begin = start_of(play, layout, dtype, start)
-    found = implicit(play, begin, search=functools.partial(_search, judged=judged, **options), tol=tol)
+    kinks = kinks and not isinstance(play, Priced) and bool(lone(layout).any())
+    search_for = functools.partial(_search, judged=judged, kinks=kinks, **options)
+    found = implicit(play, begin, search=search_for, tol=tol, kinks=kinks)
     s = layout.unflatten(found.z)
     multipliers = {}
     if isinstance(play, Priced):
@@ -102,12 +107,16 @@ class _Attempt(NamedTuple):
     tries: Int[Array, ""]
     visited: Float[Array, "attempt strategy"]
     """The ends of the attempts so far; NaN for those to come."""
+    at_kink: Bool[Array, ""]
+    """Whether `onward` is at a kink and to be judged as it is."""
 
 
-def _search(game: Game, begin: Float[Array, " strategy"], *, judged, layout, method, tol, max_steps, search) -> Found:
+def _search(
+    game: Game, begin: Float[Array, " strategy"], *, judged, kinks: bool, layout, method, tol, max_steps, search
+) -> Found:
     conditions = conditions_of(game, layout, begin.dtype)
     evidence: Callable[..., tuple[Certificate, Bool[Array, ""]]] = (
-        certify_constrained if isinstance(conditions, KKT) else certify
+        certify_constrained if isinstance(conditions, KKT) else functools.partial(certify, tol=tol, kinks=kinks)
     )
     if search is None:
         end = method.run(conditions, begin, tol=tol, max_steps=max_steps)
@@ -118,7 +127,9 @@ def _search(game: Game, begin: Float[Array, " strategy"], *, judged, layout, met
         return Found(end.z, point.residual, record)
 
     def attempt(state: _Attempt) -> _Attempt:
-        end = method.run(conditions, state.onward, tol=tol, max_steps=max_steps - state.steps)
+        left = max_steps - state.steps
+        end = method.run(conditions, state.onward, tol=tol, max_steps=jnp.where(state.at_kink, 0, left))
+        end = end._replace(z=jnp.where(state.at_kink, state.onward, end.z))
         certificate, finite = evidence(conditions, end.z, search, judged(game))
         # A payoff that curves upwards in its owner's free strategies is at no maximum, whatever the samples say.
         maximum = certificate.concavity <= float(jnp.finfo(begin.dtype).eps) ** (1 / 3)
@@ -133,19 +144,28 @@ def _search(game: Game, begin: Float[Array, " strategy"], *, judged, layout, met
         status = _endless(status, state.visited, end.z, (onward - end.z) / size, jnp.max(relative), tol)
         now = np.arange(len(state.visited), dtype=np.int32) == state.tries
         visited = jnp.where(now[:, None], end.z[None, :], state.visited)
-        return _Attempt(end.z, onward, certificate, status, state.steps + end.steps, state.tries + 1, visited)
+        at_kink = jnp.zeros((), bool)
+        if kinks and method.escapes:
+            # There may be a kink: near the start, which may be known to be one, or near the best deviation.
+            lost = (status == Status.max_steps) | (status == Status.cycling) | (status == Status.unattained)
+            near = jnp.where(state.tries == 0, begin, onward)
+            settled, at_kink = settle(conditions, near, lost & ~state.at_kink)
+            onward = jnp.where(at_kink, settled, onward)
+        steps, tries = state.steps + end.steps, state.tries + 1
+        return _Attempt(end.z, onward, certificate, status, steps, tries, visited, at_kink)
 
     def unfinished(state: _Attempt) -> Bool[Array, ""]:
         # A method may settle at a kink or a jump, where no first-order condition holds, and a firm still gain.
         stuck = (state.status == Status.max_steps) & (state.certificate.regret > tol)
         again = (state.status == Status.deviation_found) | stuck
-        return again & (state.tries <= method.escapes) & (state.steps < max_steps)
+        return state.at_kink | (again & (state.tries <= method.escapes) & (state.steps < max_steps))
 
     zero = jnp.zeros((), jnp.int32)
     shapes = jax.eval_shape(lambda z: evidence(conditions, z, search, game)[0], begin)
     blank = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
     unknown = jnp.full((method.escapes + 1, layout.size), jnp.nan, begin.dtype)
-    first = _Attempt(begin, begin, blank, zero + Status.deviation_found, zero, zero, unknown)
+    no = jnp.zeros((), bool)
+    first = _Attempt(begin, begin, blank, zero + Status.deviation_found, zero, zero, unknown, no)
     end = jax.lax.while_loop(unfinished, attempt, first) if method.escapes else attempt(first)
     record = {"certificate": end.certificate, "status": end.status, "steps": end.steps}
     return Found(end.z, end.certificate.residual, record)

@@ -180,7 +180,8 @@ def lead(
     quick = functools.partial(equilibrium, search=None, **options)
     choosing = _Choosing(leader, quick, Status.first_order)
     begin = {leader.choose: jax.lax.stop_gradient(_best_of_grid(choosing))}
-    own = nash(choosing, _POLISH, start=begin, tol=tol, max_steps=max_steps, search=search, judged=judged)
+    limits: dict[str, Any] = {"tol": tol, "max_steps": max_steps, "search": search}
+    own = nash(choosing, _POLISH, start=begin, judged=judged, kinks=False, **limits)
     choice = own.strategy[leader.choose][0]
     followers = follow(leader.subgame(choice))
     failed = (followers.status != accepted) | (own.status == Status.nonfinite)

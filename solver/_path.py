@@ -121,7 +121,7 @@ def _compiled(game: Game, start, moves: int, tol: float, search: GlobalSearch) -
     def move(state):
         path, mover, gains, k, _, _ = state
         z = jnp.sum(jnp.where(rows[:, None] == k, path, 0.0), axis=0)
-        certificate, _ = certify(conditions, z, search, game)
+        certificate, _ = certify(conditions, z, search, game, tol=tol, kinks=False)
         relative = certificate.gain / certificate.payoff_scale
         firm, gain = jnp.argmax(relative).astype(jnp.int32), jnp.max(relative)
         settled = gain <= tol

@@ -61,17 +61,21 @@ def deviations(
     judged: Game,
     steepest: Float[Array, "firm own"],
     feasible: Feasible | None = None,
+    kinked: Bool[Array, " strategy"] | None = None,
 ) -> tuple[Float[Array, " strategy"], Float[Array, " firm"], Bool[Array, ""]]:
     """Every firm's best deviation from z found (all in one vector, each against the others in z), the gains, and
     whether payoffs were free of NaN. A firm that cannot gain keeps its strategies and has gain 0.
 
     Points are sampled in the game `judged`; the hills found are climbed in the game of `conditions`. `steepest` is
     the direction in which each firm's own payoff curves upwards most, which firms with several strategies try too. With
-    constraints, points that are not `feasible` are moved to where they are, and do not count if that fails.
+    constraints, points that are not `feasible` are moved to where they are, and do not count if that fails. Of those
+    that are `kinked` no parabola tells what the nearest summit gains.
     """
     layout = conditions.layout
     firms = jnp.arange(layout.firms, dtype=jnp.int32)
-    found = jax.vmap(lambda i, way: _deviation(conditions, z, scale, i, search, judged, way, feasible))(firms, steepest)
+    found = jax.vmap(lambda i, way: _deviation(conditions, z, scale, i, search, judged, way, feasible, kinked))(
+        firms, steepest
+    )
     best = z
     for c in range(layout.own.shape[1]):
         chosen = layout.own[:, c]
@@ -82,7 +86,15 @@ def deviations(
 
 
 def _deviation(
-    conditions, z, scale, firm: Int[Array, ""], search: GlobalSearch, judged: Game, steepest, feasible: Feasible | None
+    conditions,
+    z,
+    scale,
+    firm: Int[Array, ""],
+    search: GlobalSearch,
+    judged: Game,
+    steepest,
+    feasible: Feasible | None,
+    kinked,
 ) -> Deviation:
     layout = conditions.layout
     count = layout.own.shape[1]
@@ -106,6 +118,7 @@ def _deviation(
 
     lower, upper, here = (take(v) for v in (conditions.lower, conditions.upper, z))
     size = jnp.where(jnp.any(pick, axis=1), take(scale), 1.0)
+    sharp = None if kinked is None else jnp.any(pick & kinked[None, :], axis=1)
 
     def confine(points):
         """The nearest points inside the bounds and, if there are any, the constraints."""
@@ -183,6 +196,7 @@ def _deviation(
         best = jnp.where(gain > 0, picked(first_largest(gains), ends, gains)[0], here)
         for c in range(count):
             near, nearby = summit(straight[2 * c + 1], values_around[c], here[c], value)
+            near = near if sharp is None else jnp.where(sharp[c], 0.0, near)
             best = jnp.where((near > gain) & (np.arange(count) == c), nearby, jnp.where(near > gain, here, best))
             gain = jnp.maximum(near, gain)
         return Deviation(best, gain, defined), rough

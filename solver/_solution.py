@@ -14,10 +14,15 @@ class Certificate(eqx.Module):
     Notation: g_j is the derivative of its owner's payoff in strategy j, h_j = |own second derivative|, sigma_j the
     size of that strategy in this profile (see `strategy_scale`), F the strategies not at a bound. All are
     dimensionless unless a unit is given, so that they do not depend on the units of payoffs or strategies.
+
+    A strategy is at a kink if the conditions fail there, but its owner's payoff rises just below, falls just above and
+    does not jump; only the only strategy of a firm counts. If one is, `margin` is 0, `stability`, `conditioning` and
+    `error` are not known (NaN), and so are derivatives of the equilibrium: no condition says how a kink moves.
     """
 
     residual: Float[Array, "*lanes"]
-    """max_j |z_j - clip(z_j + g_j/h_j, lower_j, upper_j)| / sigma_j: zero at, and only at, a first-order point."""
+    """max_j |z_j - clip(z_j + g_j/h_j, lower_j, upper_j)| / sigma_j: zero at, and only at, a first-order point.
+    For a strategy at a kink, the relative distance at which the slopes beside it were taken."""
     regret: Float[Array, "*lanes"]
     """The largest `gain` found, relative to that firm's `payoff_scale`; at most the tolerance at an equilibrium."""
     gain: Float[Array, "*lanes firm"]
@@ -34,7 +39,7 @@ class Certificate(eqx.Module):
     equilibrium is not locally unique and has no derivatives."""
     margin: Float[Array, "*lanes"]
     """Distance to the nearest change of the set of strategies at a bound, relative to sigma: at 0 strict
-    complementarity fails and derivatives are one-sided."""
+    complementarity fails and derivatives are one-sided, or a strategy is at a kink and there are none."""
     error: Float[Array, "*lanes"]
     """Estimated distance to the exact equilibrium: the next Newton step plus rounding, relative to sigma."""
     payoff_scale: Float[Array, "*lanes firm"]

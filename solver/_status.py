@@ -38,7 +38,7 @@ _MESSAGES = {
     ),
     Status.max_steps: (
         "The first-order conditions do not hold after the last step. Raise `max_steps`, try another `start` or a "
-        "smaller damping, or look at the payoff for a kink; a game may also have no pure equilibrium."
+        "smaller damping; if payoffs have kinks, start near the right one. A game may also have no pure equilibrium."
     ),
     Status.nonfinite: (
         "A payoff, or a derivative of it, is NaN or infinite inside the bounds. Check the parameters, tighten the "

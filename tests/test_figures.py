@@ -204,15 +204,11 @@ def test_status_map_says_where_there_is_no_pure_equilibrium(sweeps):
                 best = deviation_payoff(name, first, second, tried, rival).max()
                 gains.append(best - deviation_payoff(name, first, second, own, rival))
             assert (max(gains) < 1e-9) == exists, (name, x, y)
-            if name != "capacities":
-                assert (status[i, j] == Status.successful) == exists
-                if exists:
-                    np.testing.assert_allclose(strategy[i, j], [one, two], rtol=1e-8)
+            assert (status[i, j] == Status.successful) == exists
+            if exists:
+                np.testing.assert_allclose(strategy[i, j], [one, two], rtol=1e-8)
         assert 0.1 < there.mean() < 0.5
-        assert not ((status == Status.successful) & ~there).any()
-        if name == "capacities":  # At kinks.
-            assert set(np.unique(status)) <= {Status.max_steps, Status.cycling, Status.unattained}
-            assert (status == Status.max_steps).where(there).mean() > 0.5
+        if name == "capacities":
             assert (status == Status.unattained).where(~there).mean() > 0.5
 
 
