@@ -1,4 +1,4 @@
-"""Where there is no pure equilibrium the status says so, and how play goes on instead; at kinks it says too little.
+"""Where there is no pure equilibrium the status says so, and how play goes on instead.
 
 Three duopolies in which a pure equilibrium exists in a part of the plane that is known in closed form (black line), and
 the status with which each point of a sweep ends.
@@ -9,13 +9,16 @@ Econometrica 47): best responses go round (cycling), or there is no best one, as
 corner the attempts are used up while prices still fall (max steps). Middle: Tullock's contest, where effort x_i wins a
 prize with probability x_i^r / (x_1^r + x_2^r), and the prize is worth 1 to one firm and v to the other. Where r > 1 +
 v^r the weaker firm would rather stay out (Nti 1999, Public Choice 98), and against no effort any other wins, however
-small (unattained). In both panels `successful` is exactly where an equilibrium exists.
+small (unattained).
 
 Right: prices after capacities at demand 1 - p and no cost, the cheaper firm serving those who value the good most
 (Kreps and Scheinkman 1983, Bell Journal of Economics 14). Small capacities clear the market at p = 1 - k_1 - k_2, large
-ones at p = 0; between, there is no pure equilibrium. Those that exist are at kinks of the payoffs, where no first-order
-condition holds, so that none is certified: 74 % of these points end as max steps and 26 % as cycling or unattained,
-which is a false alarm. Of the points without an equilibrium 5 % end as max steps too. None is called successful.
+ones at p = 0; between, there is no pure equilibrium. Those that exist are at kinks of the payoffs, where no derivative
+is zero: they are certified by the slopes on both sides, and their own derivatives are not known. They are found because
+play starts at the price that sells the capacities out; from other starts rivals undercut each other, and the status is
+unattained. Where the orange triangles are the method finds neither an equilibrium nor how play goes on.
+
+In all three panels `successful` is exactly where an equilibrium exists.
 
 A jump needs a finer search than a smooth payoff. With prices on the line up to 4, which are sampled at the same number
 of points, the default search misses the undercut at 1,202 of the 6,450 points without an equilibrium and calls them
@@ -191,7 +194,7 @@ def draw(data: Mapping[str, xr.Dataset]) -> Figure:
         for text, place in panel.notes.items():
             ax.text(*place, text.strip(), color="white", ha="center", va="center", weight="bold",
                     path_effects=[withStroke(linewidth=2.0, foreground="black")])  # fmt: skip
-    figure.suptitle("Where there is no pure equilibrium the status says so; at kinks it says too little")
+    figure.suptitle("Where there is a pure equilibrium it is certified, also at kinks; elsewhere none is")
     line = Line2D([], [], color="black", linewidth=1.6, label="where a pure equilibrium exists, closed form")
     figure.legend(handles=[line], loc="outside lower center")
     return figure

@@ -49,8 +49,8 @@ def kinked(conditions: Conditions, z: Float[Array, " strategy"]) -> tuple[Bool[A
     distance = nearby(z, size)
 
     def look(pick):
-        chosen = [jnp.sum(jnp.where(pick, part, 0.0)) for part in (z, distance, size)]
-        at = _look(conditions, z, pick, *chosen, jnp.zeros(0, z.dtype))
+        x, near, scale = (jnp.sum(jnp.where(pick, part, 0.0)) for part in (z, distance, size))
+        at = _look(conditions, z, pick, x, near, scale, jnp.zeros(0, z.dtype))
         return at.top, at.sharp
 
     top, sharp = jax.vmap(look)(jnp.asarray(np.eye(len(z), dtype=bool)))
@@ -181,7 +181,7 @@ def _look(conditions: Conditions, z, pick, x, distance, size, others) -> _Look:
     values, slopes = jax.vmap(at)(jnp.clip(tried, lower, upper))
     infinity = jnp.full((), jnp.inf, z.dtype)
     signed = jnp.where(tried < lower, infinity, jnp.where(tried > upper, -infinity, slopes))
-    level = continuous(*values[:3], jnp.max(jnp.abs(slopes[1:5])), distance)
+    level = continuous(values[0], values[1], values[2], jnp.max(jnp.abs(slopes[1:5])), distance)
     top = (signed[1] >= 0) & (signed[2] <= 0) & level
     bend = slopes[1] - slopes[2] > float(jnp.finfo(z.dtype).eps) ** (1 / 3) * (jnp.abs(slopes[3]) + jnp.abs(slopes[4]))
     # At a bound there is one slope only, which the convention at a kink contradicts.
