@@ -188,9 +188,11 @@ def lead(
     choice = own.strategy[leader.choose][0]
     followers = follow(leader.subgame(choice))
     failed = (followers.status != accepted) | (own.status == Status.nonfinite)
+    # One who chooses alone does not cycle: there is a better choice, but at a jump, where no derivative vanishes.
+    reached = jnp.where(own.status == Status.cycling, Status.deviation_found, own.status)
     return _answer(
         leader, followers, choice, leader.value(followers)[None], own.certificate,
-        jnp.where(failed, Status.subgame_failed, own.status), own.steps, method, tol,
+        jnp.where(failed, Status.subgame_failed, reached), own.steps, method, tol,
     )  # fmt: skip
 
 
