@@ -136,11 +136,6 @@ def derivative(variable: str, parameter: str) -> str:
     return f"d_{variable}_d_{parameter}"
 
 
-def innermost(problem: Any) -> Any:
-    """The game of simultaneous play inside `problem`, under its leaders."""
-    return _nested(problem)[-1][1]
-
-
 def _nested(problem: Any) -> list[tuple[tuple[str, ...], Any]]:
     """The problem and those inside it, first movers first, each with the path to it."""
     every: list[tuple[tuple[str, ...], Any]] = [((), problem)]
