@@ -17,7 +17,7 @@ from jaxtyping import ArrayLike
 from ._axes import grid, knobs, leaves, put
 from ._best_response import BestResponse
 from ._check import check_options, prepare
-from ._devices import How, budget, default_width, devices, shapes
+from ._devices import How, budget, default_width, devices, shapes, taken_apart
 from ._errors import GameError
 from ._fingerprint import array_text, fingerprint, text
 from ._game import Problem
@@ -165,5 +165,6 @@ def _provenance(problem: Problem, how: How, one: Any, version: str) -> dict[str,
         "certify": text(how.search),
         "dtype": str(one.payoff.dtype),
         "devices": f"{len(devices())} {devices()[0].device_kind}",
+        "program": "arrays taken apart" if taken_apart() else "vmap",
         "parameters": json.dumps(fixed),
     }
