@@ -31,6 +31,7 @@ from ._run import Memory, Sink, run
 from ._search import GlobalSearch
 from ._solution import Equilibrium
 
+_LARGE = 2**16
 _ON_THE_WAY = 64
 
 
@@ -133,9 +134,14 @@ def _cut(problem: Problem, how: How, labels: Schema, chunk: int | str, one: Equi
         if isinstance(chunk, bool) or not isinstance(chunk, int | np.integer) or chunk < 1:
             raise GameError(f"chunk must be 'auto' or a whole number of points, at least 1, not {chunk!r}.")
         return cut(labels.shape, int(chunk))
-    # Large games few at a time: what is computed on the way to a result is some tens of times as large.
-    large = sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(one))
-    points = cut(labels.shape, max(len(devices()), min(default_width(), budget() // (_ON_THE_WAY * large))))
+    lanes, one_result = (
+        default_width(),
+        sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(one)),
+    )
+    if one_result > _LARGE:
+        # Few at a time: what is computed on the way to a result is some tens of times as large.
+        lanes = max(len(devices()), min(lanes, budget() // (_ON_THE_WAY * one_result)))
+    points = cut(labels.shape, lanes)
     while points.lanes > len(devices()) and TwoPasses(problem, how, points.lanes).first.memory() > budget():
         points = cut(labels.shape, points.lanes // 2)
     return points
