@@ -16,7 +16,6 @@ from jaxtyping import Array, Float
 from ._conditions import Conditions, conditions_of
 from ._game import Game
 from ._layout import layout_of
-from ._linear import solve
 
 
 class Found(NamedTuple):
@@ -53,11 +52,7 @@ def _rule(primals, tangents, *, search, tol):
     free = jax.lax.stop_gradient(point.free)
     d_bound = jnp.where(jax.lax.stop_gradient(z - lower <= upper - z), d_lower, d_upper)
     d_bound = jnp.where(free, 0.0, d_bound)
-    both = free[:, None] & free[None, :]
-    matrix = jnp.where(both, point.jacobian, jnp.eye(layout.size, dtype=z.dtype))
-    cross = jnp.where(free[:, None] & ~free[None, :], point.jacobian, 0.0)
-    through_bounds = jnp.sum(cross * d_bound[None, :], axis=1)
-    d_z = solve(matrix, jnp.where(free, -(by_game + through_bounds), d_bound))
+    d_z = conditions_of(game, layout, z.dtype).moved(point, by_game, d_bound, free)
     valid = jax.lax.stop_gradient(found.residual <= tol)
     # As a factor: selecting NaN would leave NaN in every reverse-mode derivative, valid or not.
     d_z = d_z * jnp.where(valid, 1.0, jnp.nan).astype(z.dtype)

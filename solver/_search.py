@@ -24,7 +24,7 @@ from ._game import Game
 from ._hills import HILLS, bends_often, best_hill, first_largest, highest_hills, picked, summit
 from ._samples import Line, around, in_box, over_bounds, parts_of, ridge
 
-_CLIMBS = 40
+CLIMBS = 40
 _PLENTY = 1e-2
 
 
@@ -225,7 +225,7 @@ def _climb(payoff, own, value, reach, confine, size):
 
     def unfinished(state):
         _, _, step, tries = state
-        return jnp.any(step > finest * size) & (tries < _CLIMBS)
+        return jnp.any(step > finest * size) & (tries < CLIMBS)
 
     def improve(state):
         own, value, step, tries = state
