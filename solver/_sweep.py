@@ -76,7 +76,8 @@ def sweep(
         a Dataset with, over the dimensions of `axes`: the strategies, `payoff`, the outcomes, the evidence
         (`residual`, `regret`, ...), `status` (flags as in `Status`), `steps`, and the derivatives, which are NaN
         where no equilibrium was found. For a `Leader` also the variables of its followers ("subgame_payoff",
-        "subgame_status", ...). Values from a store are read when they are used.
+        "subgame_status", ...). Of firms that have numbers instead of names (see `AggregativeGame`) neither strategies
+        nor payoffs are kept. Values from a store are read when they are used.
 
     Raises:
         GameError: an argument cannot be used; the message says what to write.
