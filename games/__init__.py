@@ -10,6 +10,11 @@ from .logit import LogitBertrand as LogitBertrand
 from .logit import LogitMerger as LogitMerger
 from .logit import logit_markups as logit_markups
 from .logit import logit_monopoly_price as logit_monopoly_price
+from .many_firms import ManyFirmContest as ManyFirmContest
+from .many_firms import ManyFirmCournot as ManyFirmCournot
+from .many_firms import ManyFirmLogit as ManyFirmLogit
+from .many_firms import many_firm_contest_equilibrium as many_firm_contest_equilibrium
+from .many_firms import many_firm_cournot_equilibrium as many_firm_cournot_equilibrium
 from .niche_demand import NicheDemand as NicheDemand
 from .open_sourcing import LinearValueOpenSourcing as LinearValueOpenSourcing
 from .open_sourcing import SimultaneousOpenSourcing as SimultaneousOpenSourcing

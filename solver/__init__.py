@@ -1,5 +1,6 @@
 """Solve, certify, differentiate and sweep games whose payoffs are written in JAX."""
 
+from ._aggregative_solve import AggregativeGame as AggregativeGame
 from ._best_response import BestResponse as BestResponse
 from ._boundary import AtBound as AtBound
 from ._boundary import Boundary as Boundary

@@ -18,7 +18,6 @@ from ._conditions import Conditions, conditions_of
 from ._game import Game
 from ._kinks import kinked
 from ._layout import layout_of
-from ._linear import solve
 
 
 class Found(NamedTuple):
@@ -55,11 +54,7 @@ def _rule(primals, tangents, *, search, tol, kinks):
     free = jax.lax.stop_gradient(point.free)
     d_bound = jnp.where(jax.lax.stop_gradient(z - lower <= upper - z), d_lower, d_upper)
     d_bound = jnp.where(free, 0.0, d_bound)
-    both = free[:, None] & free[None, :]
-    matrix = jnp.where(both, point.jacobian, jnp.eye(layout.size, dtype=z.dtype))
-    cross = jnp.where(free[:, None] & ~free[None, :], point.jacobian, 0.0)
-    through_bounds = jnp.sum(cross * d_bound[None, :], axis=1)
-    d_z = solve(matrix, jnp.where(free, -(by_game + through_bounds), d_bound))
+    d_z = conditions_of(game, layout, z.dtype).moved(point, by_game, d_bound, free)
     valid = jax.lax.stop_gradient(found.residual <= tol)
     if kinks:
         # There the conditions hold by what JAX calls a derivative, if at all. (Twice: computed once more, the residual

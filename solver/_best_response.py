@@ -19,7 +19,7 @@ from ._errors import GameError
 from ._layout import strategy_scale
 from ._method import Iterate, Method, Steps, iterate
 from ._newton import newton
-from ._response import best_response
+from ._response import best_response, best_responses
 
 _NEWTON_STEPS = 16
 _LEAST_DAMPING = 1 / 64
@@ -133,10 +133,7 @@ class BestResponse(Method):
                 return best_response(conditions, z, i, **options)
 
             return conditions.respond(z, jax.lax.fori_loop(0, layout.firms, one, z))
-        firms = jnp.arange(layout.firms, dtype=jnp.int32)
-        each = jax.vmap(lambda i: best_response(conditions, z, i, **options))(firms)
-        mine = jnp.asarray(layout.owner, jnp.int32)[None, :] == firms[:, None]
-        return conditions.respond(z, jnp.sum(jnp.where(mine, each, 0.0), axis=0))
+        return conditions.respond(z, best_responses(conditions, z, **options))
 
 
 class _State(NamedTuple):

@@ -154,10 +154,8 @@ def follow(
     """
     if not isinstance(game, Game):
         raise GameError(f"follow is for games of simultaneous play, not {type(game).__name__}; sweep a Leader instead.")
-    prepared = prepare(game)
-    assert isinstance(prepared, Game)
-    refuse_constraints(prepared, "follow")
-    game = prepared
+    game = prepare(game)
+    refuse_constraints(game, "follow")
     where = knob(game, parameter)
     value = take(game, (where,))[0]
     if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(game)):

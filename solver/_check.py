@@ -38,6 +38,8 @@ def prepare(problem: P) -> P:
         names = ", ".join(sorted(str(kind) for kind in kinds))
         raise GameError(f"The fields of {type(problem).__name__} mix the dtypes {names}; convert them to one.")
     _once(problem)
+    if not any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(problem)):
+        probe(problem)
     return problem
 
 
@@ -104,6 +106,14 @@ def check(problem: Problem) -> None:
     raise GameError(f"{type(problem).__name__} is neither a Game nor a Leader.")
 
 
+@functools.singledispatch
+def probe(problem: Problem) -> None:
+    """Refuse a problem where only numbers, not shapes, show that its definition does not fit together."""
+    inner = getattr(problem, "game", None)
+    if isinstance(inner, Problem):
+        probe(inner)
+
+
 @check.register
 def _(game: Game) -> None:
     what = type(game).__name__
@@ -112,6 +122,12 @@ def _(game: Game) -> None:
         raise GameError(f"{what}.firms is {firms!r}; give a tuple with the name of each firm.")
     if len(set(firms)) < len(firms):
         raise GameError(f"{what}.firms has a name twice: {firms}.")
+    check_functions(game)
+
+
+def check_functions(game: Game) -> None:
+    """Refuse a game whose bounds, payoff, outcomes, constraints and start do not fit its firms and each other."""
+    what, firms = type(game).__name__, game.firms
     bounds = game.bounds()
     if not isinstance(bounds, Mapping) or not bounds or not all(_is_pair(pair) for pair in bounds.values()):
         raise GameError(f"{what}.bounds() must return a dict: name of a strategy -> (lower, upper).")

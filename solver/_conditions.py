@@ -74,6 +74,29 @@ class Conditions(eqx.Module):
         """How many Newton steps are taken without a look at the residual, to find the active set."""
         return 0
 
+    def regular(self, point: Point) -> Bool[Array, ""]:
+        """Whether a Newton step can be taken from there."""
+        # A strategy that stays at its bound may be singular there.
+        return jnp.isfinite(point.residual) & jnp.all(jnp.isfinite(jnp.where(point.free[:, None], point.jacobian, 0)))
+
+    def newton_step(self, point: Point) -> Float[Array, " strategy"]:
+        """The active-set Newton step."""
+        return newton_step(point)
+
+    def moved(
+        self,
+        point: Point,
+        by_game: Float[Array, " strategy"],
+        d_bound: Float[Array, " strategy"],
+        free: Bool[Array, " strategy"],
+    ) -> Float[Array, " strategy"]:
+        """How a first-order point moves with the game: J d = -by_game on the free strategies, d = d_bound on others."""
+        both = free[:, None] & free[None, :]
+        matrix = jnp.where(both, point.jacobian, jnp.eye(len(free), dtype=d_bound.dtype))
+        cross = jnp.where(free[:, None] & ~free[None, :], point.jacobian, 0.0)
+        through_bounds = jnp.sum(cross * d_bound[None, :], axis=1)
+        return solve(matrix, jnp.where(free, -(by_game + through_bounds), d_bound))
+
     def concave(self, point: Point) -> Bool[Array, ""]:
         """Whether every firm is at a strict local maximum, if its first-order conditions hold."""
         return own_concave(point, self.layout)
@@ -117,11 +140,16 @@ def conditions_of(game: Game, layout: Layout, dtype: jnp.dtype) -> Conditions:
 def own_curvature(
     gradient: Float[Array, " strategy"], jacobian: Float[Array, "strategy strategy"]
 ) -> Float[Array, " strategy"]:
-    """The moduli h of the own second derivatives; a positive number stands in for zero and for infinity.
+    """The moduli h of the own second derivatives; a positive number stands in for zero and for infinity."""
+    return curvature_of(gradient, own_diagonal(jacobian))
+
+
+def curvature_of(gradient: Float[Array, " strategy"], second: Float[Array, " strategy"]) -> Float[Array, " strategy"]:
+    """h from the own first and second derivatives.
 
     For infinity, which is what a power between 1 and 2 has at its bound, it is the gradient's: a gain must not vanish.
     """
-    h = jnp.maximum(jnp.abs(own_diagonal(jacobian)), jnp.finfo(gradient.dtype).tiny)
+    h = jnp.maximum(jnp.abs(second), jnp.finfo(gradient.dtype).tiny)
     return jnp.where(jnp.isinf(h), jnp.maximum(jnp.abs(gradient), 1.0), h)
 
 

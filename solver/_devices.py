@@ -1,7 +1,9 @@
 """Many points at once: one compiled program over all local devices.
 
 A program maps points to equilibria: `jit(shard_map(vmap(one)))`, so that each device runs its own loop and stops with
-its own slowest point. Its width is fixed: the last points of a sweep are padded, and nothing is compiled twice.
+its own slowest point. On processor cores `over_lanes` takes the place of `vmap` where the compiler has been told to
+fuse loops (`fuses_loops`). The width of a program is fixed: the last points of a sweep are padded, and nothing is
+compiled twice.
 """
 
 import dataclasses
@@ -18,13 +20,17 @@ from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Float
 
 from ._axes import Knob, put, take
+from ._configure import fuses_loops
 from ._equilibrium import equilibrium
 from ._game import Problem
 from ._labels import derivative, evidence, reported
+from ._lowering import over_lanes
 from ._solution import Equilibrium
 
 _TOGETHER = 64
 """Points that a processor core solves together: few enough to stay in its cache, and to stop early."""
+_APART = 1024
+"""The same where arrays are taken apart: enough that calling an operation costs little beside it."""
 
 Results = dict[str, Any]
 """Name of a variable -> its values, points first."""
@@ -113,7 +119,11 @@ def _program(parts: tuple[Any, ...], how: How, on: tuple[Any, ...]) -> Any:
     def lanes(arrays: Any, values: Float[Array, "lanes axis"]) -> Results:
         if on[0].platform != "cpu":
             return jax.vmap(one, in_axes=(None, 0))(arrays, values)
-        return jax.lax.map(functools.partial(one, arrays), values, batch_size=_TOGETHER)
+        if len(values) == 1 or not taken_apart():
+            return jax.lax.map(functools.partial(one, arrays), values, batch_size=_TOGETHER)
+        blocks = values.reshape(-1, min(len(values), _APART), values.shape[1])
+        results = jax.lax.map(lambda block: over_lanes(one, arrays, block), blocks)
+        return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), results)
 
     mapped = jax.shard_map(lanes, mesh=mesh, in_specs=(P(), P("lanes")), out_specs=P("lanes"), check_vma=False)
     return jax.jit(mapped)
@@ -175,14 +185,27 @@ class Lanes:
 
 def whole(width: int) -> int:
     """`width` as a multiple of what the devices compute together, at least once that."""
-    n = len(devices()) * (_TOGETHER if devices()[0].platform == "cpu" and width > _TOGETHER else 1)
+    n, together = len(devices()), _together()
+    if width > n * together:
+        n *= together
     return -(-max(1, width) // n) * n
+
+
+def _together() -> int:
+    if devices()[0].platform != "cpu":
+        return 1
+    return _APART if taken_apart() else _TOGETHER
+
+
+def taken_apart() -> bool:
+    """Whether programs are `over_lanes` instead of `vmap`."""
+    return devices()[0].platform == "cpu" and fuses_loops()
 
 
 def default_width() -> int:
     """How many points at a time suit the devices: some thousands for a processor core, more for an accelerator."""
     on = devices()
-    return len(on) * (2**11 if on[0].platform == "cpu" else 2**18)
+    return len(on) * ((16 * _APART if taken_apart() else 2**11) if on[0].platform == "cpu" else 2**18)
 
 
 def budget() -> int:

@@ -175,12 +175,16 @@ def every(
     nothing = _Table(rows, jnp.zeros(capacity, bool), jnp.zeros((), bool))
     table = look(nothing, begin, _NEWTON)
 
-    def go_on(_: int, table: _Table) -> _Table:
+    first = jnp.concatenate([begin, rows])[:capacity]
+
+    def go_on(k: int, table: _Table) -> _Table:
         points = jax.vmap(lambda z: judged(fixed, z))(table.z)
-        return look(table, jax.vmap(lambda point: _onward(point, layout))(points), method)
+        onward = jax.vmap(lambda point: _onward(point, layout))(points)
+        # Best responses end at stable equilibria that Newton's method rarely does: at first, from some of the starts.
+        return look(table, jnp.where(k == 0, first, onward), method)
 
     if search is not None:
-        table = jax.lax.fori_loop(0, _ROUNDS, go_on, table)
+        table = jax.lax.fori_loop(0, _ROUNDS + 1, go_on, table)
     table = jax.lax.stop_gradient(table)
     return _in_order(jax.vmap(lambda z: judged(game, z))(table.z), table, layout, search, tol)
 

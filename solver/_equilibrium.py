@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
 from ._adjoint import Found, implicit
+from ._aggregative_certificate import certify_aggregative
 from ._certificate import certify
 from ._conditions import Conditions, conditions_of
 from ._constrained_certificate import certify_constrained
@@ -22,6 +23,7 @@ from ._kinks import lone, settle
 from ._kkt import KKT
 from ._layout import Layout, bounds_of, dtype_of, layout_of, strategy_scale
 from ._method import Method
+from ._pooled import Pooling
 from ._priced import Priced, priced
 from ._search import GlobalSearch
 from ._solution import Certificate, Equilibrium
@@ -82,7 +84,7 @@ def nash(
         concept=play.concept(),
         method=method.describe(),
         tol=tol,
-        firms=tuple(game.firms),
+        firms=game.firms,
         multipliers=multipliers,
     )
 
@@ -115,9 +117,14 @@ def _search(
     game: Game, begin: Float[Array, " strategy"], *, judged, kinks: bool, layout, method, tol, max_steps, search
 ) -> Found:
     conditions = conditions_of(game, layout, begin.dtype)
-    evidence: Callable[..., tuple[Certificate, Bool[Array, ""]]] = (
-        certify_constrained if isinstance(conditions, KKT) else functools.partial(certify, tol=tol, kinks=kinks)
-    )
+
+    def evidence(z: Float[Array, " strategy"], judged: Game) -> tuple[Certificate, Bool[Array, ""]]:
+        if isinstance(conditions, Pooling):
+            return certify_aggregative(conditions, z, search)
+        if isinstance(conditions, KKT):
+            return certify_constrained(conditions, z, search, judged)
+        return certify(conditions, z, search, judged, tol=tol, kinks=kinks)
+
     if search is None:
         end = method.run(conditions, begin, tol=tol, max_steps=max_steps)
         point = conditions.at(end.z)
@@ -130,7 +137,7 @@ def _search(
         left = max_steps - state.steps
         end = method.run(conditions, state.onward, tol=tol, max_steps=jnp.where(state.at_kink, 0, left))
         end = end._replace(z=jnp.where(state.at_kink, state.onward, end.z))
-        certificate, finite = evidence(conditions, end.z, search, judged(game))
+        certificate, finite = evidence(end.z, judged(game))
         # A payoff that curves upwards in its owner's free strategies is at no maximum, whatever the samples say.
         maximum = certificate.concavity <= float(jnp.finfo(begin.dtype).eps) ** (1 / 3)
         no_gain = (certificate.regret <= tol) & maximum
@@ -161,7 +168,7 @@ def _search(
         return state.at_kink | (again & (state.tries <= method.escapes) & (state.steps < max_steps))
 
     zero = jnp.zeros((), jnp.int32)
-    shapes = jax.eval_shape(lambda z: evidence(conditions, z, search, game)[0], begin)
+    shapes = jax.eval_shape(lambda z: evidence(z, game)[0], begin)
     blank = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
     unknown = jnp.full((method.escapes + 1, layout.size), jnp.nan, begin.dtype)
     no = jnp.zeros((), bool)

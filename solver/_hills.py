@@ -50,7 +50,8 @@ def bends_often(points, values):
     distance = points[1:] - points[:-1]
     step = jnp.where(distance > 0, distance, 1.0)
     slope = jnp.where(distance > 0, values[1:] - values[:-1], 0.0) / step
-    bend = slope[1:] - slope[:-1]
+    # Points moved to the same bound are no bend.
+    bend = jnp.where((distance[1:] > 0) & (distance[:-1] > 0), slope[1:] - slope[:-1], 0.0)
     eps = float(jnp.finfo(values.dtype).eps)
     steepest, highest = (jnp.max(jnp.where(jnp.isfinite(part), jnp.abs(part), 0.0)) for part in (slope, values))
     noise = eps**0.5 * steepest + 8.0 * eps * highest * (1.0 / step[1:] + 1.0 / step[:-1])

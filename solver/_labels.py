@@ -65,7 +65,9 @@ class Schema:
 
 def reported(eq: Equilibrium, prefix: str = "") -> dict[str, Array]:
     """Strategies, payoffs, outcomes and multipliers by the names they have in results: what has derivatives."""
-    every = _merge(eq.strategy, {f"{prefix}payoff": eq.payoff})
+    # Firms without names may be a million, and what each of them does is not read point by point.
+    named = not isinstance(eq.firms, range)
+    every = _merge(eq.strategy, {f"{prefix}payoff": eq.payoff}) if named else {}
     every = _merge(every, eq.outcomes)
     every = _merge(every, {multiplier(name): value for name, value in eq.multipliers.items()})
     if eq.subgame is None:
@@ -134,11 +136,6 @@ def schema(
 def derivative(variable: str, parameter: str) -> str:
     """The name of the derivative of a variable in a parameter."""
     return f"d_{variable}_d_{parameter}"
-
-
-def innermost(problem: Any) -> Any:
-    """The game of simultaneous play inside `problem`, under its leaders."""
-    return _nested(problem)[-1][1]
 
 
 def _nested(problem: Any) -> list[tuple[tuple[str, ...], Any]]:

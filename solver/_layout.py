@@ -152,6 +152,8 @@ def strategy_scale(
 
 def shared_size(size: Float[Array, " strategy"], layout: Layout) -> Float[Array, " strategy"]:
     """The largest over all entries of the same name."""
+    if len(layout.names) == 1:
+        return jnp.broadcast_to(jnp.max(size), size.shape)
     same = jnp.asarray(layout.name_of[:, None] == layout.name_of[None, :])
     return jnp.max(jnp.where(same, size[None, :], 0.0), axis=1)
 

@@ -39,8 +39,12 @@ _POLISH = Newton(escapes=3)
 class Leader(Problem):
     """A leader who chooses one parameter of a game before the game is played.
 
+    `certificate` judges the leader's choice, `subgame.certificate` the followers' equilibrium. For a choice from a list
+    `margin` is by how much the best choice is better than the next one, relative to the payoffs; `concavity`,
+    `stability` and `conditioning` are not defined: NaN.
+
     Args:
-        game: the followers' problem, a `Game`, another `Leader` or a `Stage`.
+        game: the followers' problem, a `Game`, another `Leader`, a `Stage` or a `Selected` game.
         choose: the parameter that the leader sets: "field", or "field[0]" for an element of an array.
         maximize: what the leader maximizes: the name of a firm of the game (its payoff) or of a scalar outcome.
         choices: the values to choose from, at least two; or
@@ -185,9 +189,11 @@ def lead(
     choice = own.strategy[leader.choose][0]
     followers = follow(leader.subgame(choice))
     failed = (followers.status != accepted) | (own.status == Status.nonfinite)
+    # One who chooses alone does not cycle: there is a better choice, but at a jump, where no derivative vanishes.
+    reached = jnp.where(own.status == Status.cycling, Status.deviation_found, own.status)
     return _answer(
         leader, followers, choice, leader.value(followers)[None], own.certificate,
-        jnp.where(failed, Status.subgame_failed, own.status), own.steps, method, tol,
+        jnp.where(failed, Status.subgame_failed, reached), own.steps, method, tol,
     )  # fmt: skip
 
 
@@ -215,15 +221,15 @@ def _from_list(leader: Leader, follow, accepted: Status, method: Method, tol: fl
         fixed = jax.lax.stop_gradient
         scale = jnp.maximum(jnp.max(jnp.abs(fixed(values))), jnp.finfo(values.dtype).tiny)
         others = jnp.where(np.arange(len(choices), dtype=np.int32) == best, -jnp.inf, fixed(values))
-        zero = jnp.zeros_like(scale)
+        zero, undefined = jnp.zeros_like(scale), jnp.full_like(scale, jnp.nan)
         certificate = Certificate(
             residual=zero,
             regret=zero,
             gain=zero[None],
             deviation={leader.choose: fixed(choice)},
-            concavity=zero - jnp.inf,
-            stability=zero,
-            conditioning=zero + 1.0,
+            concavity=undefined,
+            stability=undefined,
+            conditioning=undefined,
             margin=(fixed(value) - jnp.max(others)) / scale,
             error=jnp.max(every.certificate.error),
             payoff_scale=scale[None],

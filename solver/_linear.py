@@ -75,6 +75,8 @@ def spectral_radius(matrix: Float[Array, "n n"]) -> Float[Array, ""]:
 
     Unlike an eigenvalue routine it runs on every backend; the relative error is about log(n)/2^30.
     """
+    if matrix.shape[0] == 2:
+        return _radius_of_two(matrix)
     squarings = 30
 
     def square(k, carry):
@@ -89,6 +91,17 @@ def spectral_radius(matrix: Float[Array, "n n"]) -> Float[Array, ""]:
 
     _, log = jax.lax.fori_loop(0, squarings, square, (matrix, jnp.zeros((), matrix.dtype)))
     return jnp.exp(log)
+
+
+def _radius_of_two(matrix: Float[Array, "2 2"]) -> Float[Array, ""]:
+    """From the roots of the characteristic polynomial, in units in which the largest entry is 1."""
+    size = jnp.max(jnp.abs(matrix))
+    (a, b), (c, d) = matrix / jnp.where(size > 0, size, 1.0)
+    middle, apart = 0.5 * (a + d), 0.5 * (a - d)
+    spread = jnp.square(apart) + b * c
+    real = jnp.abs(middle) + jnp.sqrt(jnp.maximum(spread, 0.0))
+    turning = jnp.sqrt(jnp.square(middle) + jnp.maximum(-spread, 0.0))
+    return size * jnp.where(spread >= 0, real, turning)
 
 
 def top_eigenvector(matrix: Float[Array, "n n"]) -> Float[Array, " n"]:

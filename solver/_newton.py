@@ -10,7 +10,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from ._conditions import Conditions, newton_step
+from ._conditions import Conditions
 from ._method import Iterate, Method, Steps, iterate
 
 _SHORTEST = 1 / 64
@@ -57,8 +57,7 @@ def newton(
 
     def step(state: _State) -> _State:
         point = conditions.at(state.z)
-        # A strategy that stays at its bound may be singular there.
-        finite = jnp.isfinite(point.residual) & jnp.all(jnp.isfinite(jnp.where(point.free[:, None], point.jacobian, 0)))
+        finite = conditions.regular(point)
         # A set of active bounds that changes may raise the residual for a step or two: the last two bound it. Strictly,
         # so that two points cannot alternate for ever.
         lower = point.residual < state.allowed
@@ -69,7 +68,7 @@ def newton(
             good = good | (finite & (state.steps < conditions.trial_steps))
         # Where a payoff is singular at a bound, halving approaches the bound without reaching it.
         shorter = state.length * jnp.where(good, 0.0, 0.5)
-        direction = newton_step(point)
+        direction = conditions.newton_step(point)
         onward = jnp.clip(point.z + direction, conditions.lower, conditions.upper)
         backward = jnp.clip(state.base + shorter * state.step, conditions.lower, conditions.upper)
         done = finite & (point.residual <= tol)

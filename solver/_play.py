@@ -63,7 +63,6 @@ def payoff_table(
         raise GameError(f"payoff_table needs a Stage, not {type(stage).__name__}.")
     method = BestResponse() if method is None else method
     prepared = prepare(stage)
-    assert isinstance(prepared, Stage)
     tol, search = check_options(method, tol, max_steps, dtype_of(prepared), certify)
     return _tabulated(prepared, method, tol, int(max_steps), search)
 
@@ -163,7 +162,7 @@ def answer(stage: Stage, table: PayoffTable, method: Method, search: GlobalSearc
 
 
 def _certificate(stage: Stage, table: PayoffTable, pure: PureEquilibria, at: Array) -> Certificate:
-    """By how much each choice is the best one, all others compared; the rest is what a choice from a list has."""
+    """By how much each choice is the best one, all others compared; what is about derivatives is not defined."""
     k, n = table.shape
     margin = jnp.take(pure.margin.reshape(-1, n), at, axis=0)
     scale = jnp.maximum(jnp.take(pure.scale.reshape(-1, n), at, axis=0), jnp.finfo(margin.dtype).tiny)
@@ -172,15 +171,16 @@ def _certificate(stage: Stage, table: PayoffTable, pure: PureEquilibria, at: Arr
     own = jnp.sum(jnp.where(np.eye(n, dtype=bool), own, 0), axis=1, dtype=jnp.int32)
     gain = jnp.maximum(-margin, 0.0)
     zero = jnp.zeros((), margin.dtype)
+    undefined = jnp.full_like(zero, jnp.nan)
     error = None if table.subgame is None else table.subgame.certificate
     return Certificate(
         residual=zero,
         regret=jnp.max(gain / scale),
         gain=gain,
         deviation=stage.named(table.choices[own]),
-        concavity=zero - jnp.inf,
-        stability=zero,
-        conditioning=zero + 1.0,
+        concavity=undefined,
+        stability=undefined,
+        conditioning=undefined,
         margin=jnp.maximum(jnp.min(margin / scale), 0.0),
         error=zero if error is None else jnp.max(error.error),
         payoff_scale=scale,

@@ -121,10 +121,8 @@ def prove(
     strategy = profile.strategy if isinstance(profile, Equilibrium) else profile
     if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves((game, strategy))):
         raise GameError("prove cannot be traced: call it outside of jax.jit, jax.vmap and jax.grad.")
-    prepared = prepare(game)
-    assert isinstance(prepared, Game)
-    refuse_constraints(prepared, "prove")
-    game = prepared
+    game = prepare(game)
+    refuse_constraints(game, "prove")
     if dtype_of(game) != jnp.float64:
         raise GameError(f"prove needs a game whose fields are float64, not {dtype_of(game)}.")
     layout = layout_of(game)

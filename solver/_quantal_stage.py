@@ -38,6 +38,7 @@ class QuantalStage(Problem):
     the last choice by player, and expected payoffs and outcomes. As `subgame` they report the pure equilibrium of the
     stage, if it has one. `certificate.residual` is the `perturbation` of `QuantalResponse`; `certificate.regret` and
     `gain` are what the best choice would add, which noise leaves on the table: not zero, and not what is certified.
+    `concavity`, `stability`, `conditioning` and `margin` are not defined for it: NaN.
 
     Args:
         game: the stage.
@@ -109,16 +110,16 @@ def respond(
     if search is not None:
         assert pure.certificate is not None
         scale = jnp.maximum(jnp.max(jnp.abs(table.rows), axis=0), jnp.finfo(found.gain.dtype).tiny)
-        zero = jnp.zeros_like(found.residual)
+        undefined = jnp.full_like(found.residual, jnp.nan)
         certificate = Certificate(
             residual=found.perturbation,
             regret=jnp.max(found.gain / scale),
             gain=found.gain,
             deviation={"probability": found.probability},
-            concavity=zero - jnp.inf,
-            stability=zero,
-            conditioning=zero + 1.0,
-            margin=zero + jnp.inf,
+            concavity=undefined,
+            stability=undefined,
+            conditioning=undefined,
+            margin=undefined,
             error=jnp.maximum(found.residual, pure.certificate.error),
             payoff_scale=scale,
         )

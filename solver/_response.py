@@ -5,6 +5,7 @@ Newton method; Nocedal & Wright 2006, section 3.4). The best of several step len
 payoff.
 """
 
+import functools
 from typing import NamedTuple
 
 import jax
@@ -18,6 +19,18 @@ from ._linear import largest_eigenvalue, solve
 
 _LENGTHS = (1.0, 0.5, 0.25, 0.0625, 0.004)
 _TRUSTED = 1e-3
+
+
+@functools.singledispatch
+def best_responses(
+    conditions: Conditions, z: Float[Array, " strategy"], *, tol: float, iterations: int
+) -> Float[Array, " strategy"]:
+    """Every firm's (local) best response to the others' strategies in z, all in one vector."""
+    layout = conditions.layout
+    firms = jnp.arange(layout.firms, dtype=jnp.int32)
+    each = jax.vmap(lambda i: best_response(conditions, z, i, tol=tol, iterations=iterations))(firms)
+    mine = jnp.asarray(layout.owner, jnp.int32)[None, :] == firms[:, None]
+    return jnp.sum(jnp.where(mine, each, 0.0), axis=0)
 
 
 class _Own(NamedTuple):

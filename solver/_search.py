@@ -24,7 +24,8 @@ from ._game import Game
 from ._hills import HILLS, bends_often, best_hill, first_largest, highest_hills, picked, summit
 from ._samples import Line, around, in_box, over_bounds, parts_of, ridge
 
-_CLIMBS = 40
+CLIMBS = 40
+_PLENTY = 1e-2
 
 
 class GlobalSearch(eqx.Module):
@@ -130,8 +131,9 @@ def _deviation(
 
     parts = parts_of(count)
 
-    def look(k, begin, width) -> tuple[Deviation, Bool[Array, ""]]:
-        """Search one part of the firm's strategies; whether the payoff seems to have several hills there."""
+    def look(k, begin, width) -> tuple[Deviation, Bool[Array, ""], Bool[Array, ""]]:
+        """Search one part of the firm's strategies; whether the payoff seems to have several hills there, and whether
+        the gain is such that the profile is no equilibrium, whatever else there is."""
         # Points around `here` are not the same twice.
         nearer = jnp.exp2(-k.astype(here.dtype) / len(parts[0]))
         half = search.points // 2
@@ -189,6 +191,8 @@ def _deviation(
             return _climb(lambda own: payoff_in(conditions.game, own), own, value, step, confine, size)
 
         starts = [jnp.stack(parts) for parts in zip(*starts, strict=True)]
+        every = jnp.concatenate(values)
+        highest = jnp.max(jnp.where(jnp.isfinite(every), jnp.abs(every), 0.0))
         ends, values = jax.vmap(climb)(*starts)
         gains = jnp.where(jnp.any(starts[2] > 0, axis=1), values - value, 0.0)
         gains = jnp.where(jnp.isnan(gains), 0.0, gains)
@@ -199,18 +203,19 @@ def _deviation(
             near = near if sharp is None else jnp.where(sharp[c], 0.0, near)
             best = jnp.where((near > gain) & (np.arange(count) == c), nearby, jnp.where(near > gain, here, best))
             gain = jnp.maximum(near, gain)
-        return Deviation(best, gain, defined), rough
+        return Deviation(best, gain, defined), rough, gain > _PLENTY * highest
 
     def again(state: _Looks) -> Bool[Array, ""]:
-        return (state.number == 0) | (state.rough & (state.number < len(parts[0])))
+        return (state.number == 0) | (state.going & (state.number < len(parts[0])))
 
     def go_on(state: _Looks) -> _Looks:
         at = np.arange(len(parts[0]), dtype=np.int32) == state.number
         part = (jnp.sum(jnp.where(at[:, None], jnp.asarray(p, here.dtype), 0.0), axis=0) for p in parts)
-        found, rough = look(state.number, *part)
+        found, rough, plenty = look(state.number, *part)
         best = jax.tree.map(lambda new, old: jnp.where(found.gain > state.found.gain, new, old), found, state.found)
         best = best._replace(defined=found.defined & state.found.defined)
-        return _Looks(best, jnp.where(state.number == 0, rough, state.rough), state.number + 1)
+        going = jnp.where(state.number == 0, rough, state.going) & ~plenty
+        return _Looks(best, going, state.number + 1)
 
     nothing = Deviation(here, jnp.zeros_like(z[0]), jnp.ones((), bool))
     return jax.lax.while_loop(again, go_on, _Looks(nothing, jnp.zeros((), bool), jnp.zeros((), jnp.int32))).found
@@ -220,8 +225,8 @@ class _Looks(NamedTuple):
     """The best that repeated searches have found."""
 
     found: Deviation
-    rough: Bool[Array, ""]
-    """Whether the first one saw signs of several hills."""
+    going: Bool[Array, ""]
+    """Whether the first one saw signs of several hills, and none a large gain."""
     number: Int[Array, ""]
 
 
@@ -234,7 +239,7 @@ def _climb(payoff, own, value, reach, confine, size):
 
     def unfinished(state):
         _, _, step, tries = state
-        return jnp.any(step > finest * size) & (tries < _CLIMBS)
+        return jnp.any(step > finest * size) & (tries < CLIMBS)
 
     def improve(state):
         own, value, step, tries = state

@@ -13,7 +13,9 @@ class Certificate(eqx.Module):
 
     Notation: g_j is the derivative of its owner's payoff in strategy j, h_j = |own second derivative|, sigma_j the
     size of that strategy in this profile (see `strategy_scale`), F the strategies not at a bound. All are
-    dimensionless unless a unit is given, so that they do not depend on the units of payoffs or strategies.
+    dimensionless unless a unit is given, so that they do not depend on the units of payoffs or strategies. What is not
+    defined is NaN: `concavity`, `stability` and `conditioning` of a choice from a list, as in a `Stage` or under a
+    `Leader` with `choices`, which has no derivatives.
 
     A strategy is at a kink if the conditions fail there, but its owner's payoff rises just below, falls just above and
     does not jump; only the only strategy of a firm counts. If one is, `margin` is 0, `stability`, `conditioning` and
@@ -95,10 +97,14 @@ class Equilibrium(eqx.Module):
             *(f"  {name:<9} {_row(value)} (multiplier)" for name, value in self.multipliers.items()),
         ]
         if (c := self.certificate) is not None:
-            lines.append(
-                f"  evidence  residual {float(c.residual):.1e}, regret {float(c.regret):.1e}, "
-                f"stability {float(c.stability):.2f}, margin {float(c.margin):.1e}, error {float(c.error):.1e}"
-            )
+            # Of discrete choices some are not defined.
+            defined = [
+                f"{name} {value:{form}}"
+                for name, form in (("stability", ".2f"), ("margin", ".1e"))
+                if not np.isnan(value := float(getattr(c, name)))
+            ]
+            every = [f"residual {float(c.residual):.1e}", f"regret {float(c.regret):.1e}", *defined]
+            lines.append(f"  evidence  {', '.join([*every, f'error {float(c.error):.1e}'])}")
         if status is not Status.successful:
             lines.append(f"  {status.message}")
         return "\n".join(lines)

@@ -55,7 +55,7 @@ _MESSAGES = {
     ),
     Status.invalid_bounds: "A lower bound exceeds an upper bound, or is NaN. Check `bounds()` at these parameters.",
     Status.subgame_failed: (
-        "A later stage of the game has no certified equilibrium, so the leader's choice cannot be judged. Look at "
+        "A later stage of the game has no certified equilibrium, so the choices before it cannot be judged. Look at "
         "`subgame.status`."
     ),
     Status.cycling: (

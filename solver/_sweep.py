@@ -5,6 +5,7 @@ Failure is data: a point without an equilibrium has a status that says why, and 
 
 import importlib.metadata
 import json
+import math
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
@@ -17,7 +18,7 @@ from jaxtyping import ArrayLike
 from ._axes import grid, knobs, leaves, put
 from ._best_response import BestResponse
 from ._check import check_options, prepare
-from ._devices import How, budget, default_width, devices, shapes
+from ._devices import How, budget, default_width, devices, shapes, taken_apart
 from ._errors import GameError
 from ._fingerprint import array_text, fingerprint, text
 from ._game import Problem
@@ -28,6 +29,10 @@ from ._method import Method
 from ._retry import TwoPasses
 from ._run import Memory, Sink, run
 from ._search import GlobalSearch
+from ._solution import Equilibrium
+
+_LARGE = 2**16
+_ON_THE_WAY = 64
 
 
 def sweep(
@@ -71,7 +76,8 @@ def sweep(
         a Dataset with, over the dimensions of `axes`: the strategies, `payoff`, the outcomes, the evidence
         (`residual`, `regret`, ...), `status` (flags as in `Status`), `steps`, and the derivatives, which are NaN
         where no equilibrium was found. For a `Leader` also the variables of its followers ("subgame_payoff",
-        "subgame_status", ...). Values from a store are read when they are used.
+        "subgame_status", ...). Of firms that have numbers instead of names (see `AggregativeGame`) neither strategies
+        nor payoffs are kept. Values from a store are read when they are used.
 
     Raises:
         GameError: an argument cannot be used; the message says what to write.
@@ -108,26 +114,35 @@ def sweep(
         opened = Store(store) if os.path.exists(store) else None
         size = opened.grid.block if opened and chunk == "auto" else None
         points = (
-            Grid(labels.shape, size) if size and len(size) == len(labels.shape) else _cut(problem, how, labels, chunk)
+            Grid(labels.shape, size)
+            if size and len(size) == len(labels.shape)
+            else _cut(problem, how, labels, chunk, one)
         )
         here["block"] = str(points.block)
         opened = opened or create(store, labels, points, here)
         opened.check(here)
         sink: Sink = opened
     else:
-        points = _cut(problem, how, labels, chunk)
+        points = _cut(problem, how, labels, chunk, one)
         sink = Memory(labels, points)
     run(problem, how, points, values, sink, mine, progress)
     return sink.open()
 
 
-def _cut(problem: Problem, how: How, labels: Schema, chunk: int | str) -> Grid:
+def _cut(problem: Problem, how: How, labels: Schema, chunk: int | str, one: Equilibrium) -> Grid:
     """The blocks of the grid."""
     if chunk != "auto":
         if isinstance(chunk, bool) or not isinstance(chunk, int | np.integer) or chunk < 1:
             raise GameError(f"chunk must be 'auto' or a whole number of points, at least 1, not {chunk!r}.")
         return cut(labels.shape, int(chunk))
-    points = cut(labels.shape, default_width())
+    lanes, one_result = (
+        default_width(),
+        sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(one)),
+    )
+    if one_result > _LARGE:
+        # Few at a time: what is computed on the way to a result is some tens of times as large.
+        lanes = max(len(devices()), min(lanes, budget() // (_ON_THE_WAY * one_result)))
+    points = cut(labels.shape, lanes)
     while points.lanes > len(devices()) and TwoPasses(problem, how, points.lanes).first.memory() > budget():
         points = cut(labels.shape, points.lanes // 2)
     return points
@@ -165,5 +180,6 @@ def _provenance(problem: Problem, how: How, one: Any, version: str) -> dict[str,
         "certify": text(how.search),
         "dtype": str(one.payoff.dtype),
         "devices": f"{len(devices())} {devices()[0].device_kind}",
+        "program": "arrays taken apart" if taken_apart() else "vmap",
         "parameters": json.dumps(fixed),
     }

@@ -1,9 +1,10 @@
 """Games with known equilibria: what every method of the solver is run over.
 
 `CASES` are games of simultaneous play, each with an exact equilibrium: interior, at corners, and some at which
-undamped best responses diverge (`unstable`). Those that are in `nashgrid.games` are given by numbers or
-formulas written here again, in NumPy, not by the closed forms of the library. Numbers with many digits are
-roots of first-order conditions, polished by Newton's method outside of the library, of published examples.
+undamped best responses diverge (`unstable`). Games with several equilibria are in `several`. Those that are in
+`nashgrid.games` are given by numbers or formulas written here again, in NumPy, not by the closed forms of the library.
+Numbers with many digits are roots of first-order conditions, polished by Newton's method outside of the library, of
+published examples.
 """
 
 import dataclasses
@@ -32,6 +33,8 @@ from nashgrid.games import (
 )
 from nashgrid.solver import Game, parameter
 from tests.textbook import TEXTBOOK
+from tests.textbook_conflict import CONFLICT
+from tests.textbook_markets import MARKETS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -277,40 +280,19 @@ CASES = [
     Case("tullock_asymmetric", Tullock(prize=(3.0, 1.0)), {"effort": np.array([9 / 16, 3 / 16])}),
     Case("mixed_oligopoly", MixedOligopoly(), {"q": np.array([20.0, 10, 10, 10]) / 7}, unstable=True),
     Case("network_star", Network(), {"x": np.array([20.0, 15.0, 15.0, 15.0]) / 11}),
-    *(Case(name, game, {k: np.asarray(v) for k, v in strategy.items()}) for name, game, strategy in TEXTBOOK),
+    *(
+        Case(name, game, {k: np.asarray(v) for k, v in strategy.items()})
+        for name, game, strategy in (*TEXTBOOK, *MARKETS, *CONFLICT)
+    ),
 ]
 
 
 SEQUENTIAL = [
     Case(
-        "stackelberg",
-        stackelberg(StackelbergFollowers()),
-        {"leader_quantity": np.array(6.0)},
-        np.array([18.0]),
-    ),
-    Case(
         "stackelberg_two_followers",
         stackelberg(StackelbergFollowers(intercept=10.0, leader_cost=1.0, cost=(2.0, 2.0))),
         {"leader_quantity": np.array(5.5)},
         np.array([121 / 12]),
-    ),
-    Case(
-        "commitment_open",
-        commitment(LinearValueOpenSourcing(owner_share=0.5)),
-        {"openness": np.array(1.0)},
-    ),
-    Case(
-        "commitment_closed",
-        commitment(LinearValueOpenSourcing(owner_share=0.2)),
-        {"openness": np.array(0.0)},
-    ),
-    Case(
-        "commitment_continuous",
-        commitment(
-            LinearValueOpenSourcing(owner_share=0.5, edge=0.05, opening_cost=0.0, openness_curvature=0.2),
-            interval=(0.0, 1.0),
-        ),
-        {"openness": np.array(0.4554140127388534)},
     ),
     Case(
         "commitment_oligopoly",

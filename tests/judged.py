@@ -1,8 +1,10 @@
-"""What tests of the evidence share: judging a given profile, and quadratic games with everything known."""
+"""What tests of the evidence share: judging a given profile, a derivative that is wrong, and
+quadratic games with everything known."""
 
 from typing import Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -31,6 +33,30 @@ def evidence(result: Equilibrium) -> Certificate:
     """The certificate, which has been asked for."""
     assert result.certificate is not None
     return result.certificate
+
+
+@jax.custom_jvp
+def _misdifferentiated(x, wrong):
+    return x * (2.0 - x) + 0.0 * wrong
+
+
+@_misdifferentiated.defjvp
+def _(primals, tangents):
+    (x, wrong), (d_x, _) = primals, tangents
+    return _misdifferentiated(x, wrong), (2.0 - 2.0 * x + 2.0 * wrong) * d_x
+
+
+class WrongDerivative(Game):
+    """x (2 - x), best at 1, whose derivative is wrong, as if it were best at 1 + `wrong`."""
+
+    wrong: Float[Array, ""] = parameter(0.1)
+    firms = ("A",)
+
+    def bounds(self):
+        return {"x": (0.0, 3.1)}
+
+    def payoff(self, s):
+        return _misdifferentiated(s["x"], self.wrong)
 
 
 class Quadratic(Game):

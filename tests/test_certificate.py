@@ -10,10 +10,10 @@ from benchmarks._random_games import FAMILIES
 from benchmarks.certificates import BLOCK, SEED
 from jaxtyping import Array, Float
 
-from nashgrid.games import ResearchSpillovers
+from nashgrid.games import NicheDemand, ResearchSpillovers
 from nashgrid.solver import BestResponse, Game, Newton, Status, parameter, solve
 from tests.closed_forms import CASES
-from tests.judged import Known, Quadratic, evidence, judge, quadratic
+from tests.judged import Known, Quadratic, WrongDerivative, evidence, judge, quadratic
 
 RAGGED = (0, 1, 1, 2, 1)
 OWNERS = {"one each": (0, 1, 2), "ragged": RAGGED}
@@ -243,55 +243,16 @@ def test_a_hill_off_the_axes_is_found_wherever_it_is():
     np.testing.assert_array_equal(status, Status.deviation_found)
 
 
-class Niche(Game):
-    """Price competition for a mass market and a niche (the example of Judd, Renner & Schmedders 2012)."""
-
-    mass: Float[Array, ""] = parameter(2700.0)
-    firms = ("A", "B")
-
-    def bounds(self):
-        return {"price": (1.0, 50.0)}
-
-    def payoff(self, s):
-        p = s["price"]
-        niche = self.mass * p**-3.0 * jnp.sum(p**-2.0) ** -0.5
-        return (p - 1.0) * (jnp.maximum(50.0 - p, 0.0) + niche)
-
-
 @pytest.mark.parametrize("price", [1.757, 22.987])
 def test_first_and_second_order_conditions_are_not_enough(price):
-    result = solve(Niche(), Newton(), start={"price": jnp.full(2, price)}, throw=False)
+    result = solve(NicheDemand(), Newton(), start={"price": jnp.full(2, price)}, throw=False)
     np.testing.assert_allclose(result.strategy["price"], price, atol=5e-4)
     assert float(evidence(result).residual) <= 1e-10
     assert float(evidence(result).concavity) < 0
     assert int(result.status) == Status.deviation_found
     assert float(evidence(result).regret) > 1e-3
-    escaped = solve(Niche(), start={"price": jnp.full(2, price)})
+    escaped = solve(NicheDemand(), start={"price": jnp.full(2, price)})
     np.testing.assert_allclose(np.sort(escaped.strategy["price"]), [2.168, 25.157], atol=5e-4)
-
-
-@jax.custom_jvp
-def _misdifferentiated(x, wrong):
-    return x * (2.0 - x) + 0.0 * wrong
-
-
-@_misdifferentiated.defjvp
-def _(primals, tangents):
-    (x, wrong), (d_x, _) = primals, tangents
-    return _misdifferentiated(x, wrong), (2.0 - 2.0 * x + 2.0 * wrong) * d_x
-
-
-class WrongDerivative(Game):
-    """x (2 - x), best at 1, whose derivative is wrong, as if it were best at 1 + `wrong`."""
-
-    wrong: Float[Array, ""] = parameter(0.1)
-    firms = ("A",)
-
-    def bounds(self):
-        return {"x": (0.0, 3.1)}
-
-    def payoff(self, s):
-        return _misdifferentiated(s["x"], self.wrong)
 
 
 @pytest.mark.parametrize("wrong", [0.5, 1e-2, 1e-3, 1e-4, -1e-4, -1e-2, -0.5])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from jaxtyping import Array, Float
 
-from nashgrid.games import LinearCournot
+from nashgrid.games import LinearCournot, NicheDemand
 from nashgrid.solver import (
     Game,
     GameError,
@@ -45,21 +45,6 @@ class Coordination(Game):
 
     def outcomes(self, s):
         return {"welfare": jnp.sum(self.payoff(s)), "both": s["x"]}
-
-
-class Niche(Game):
-    """Price competition for a mass market and a niche (the example of Judd, Renner & Schmedders 2012)."""
-
-    mass: Float[Array, ""] = parameter(2700.0)
-    firms = ("A", "B")
-
-    def bounds(self):
-        return {"price": (1.0, 50.0)}
-
-    def payoff(self, s):
-        p = s["price"]
-        niche = self.mass * p**-3.0 * jnp.sum(p**-2.0) ** -0.5
-        return (p - 1.0) * (jnp.maximum(50.0 - p, 0.0) + niche)
 
 
 def test_all_three_of_a_coordination_game_and_their_derivatives():
@@ -109,7 +94,7 @@ MASSES = (1000.0, 2475.0, 2700.0, 3200.0, 5000.0)
 
 
 def test_no_one_and_two_equilibria_of_the_niche_game():
-    found = jax.vmap(lambda mass: equilibria(Niche(mass=mass), Newton(), starts=24))(jnp.asarray(MASSES))
+    found = jax.vmap(lambda mass: equilibria(NicheDemand(mass=mass), Newton(), starts=24))(jnp.asarray(MASSES))
     np.testing.assert_array_equal(found.count, [1, 0, 2, 0, 1])
     for k, mass in enumerate(MASSES):
         known = brute_force(mass)
@@ -176,9 +161,9 @@ def test_selected_in_sweeps_and_under_a_leader():
 
 
 def test_without_an_equilibrium_the_status_is_that_of_a_first_order_point():
-    result = solve(Selected(Niche(mass=2475.0), HighestOutcome("A"), starts=8), throw=False)
+    result = solve(Selected(NicheDemand(mass=2475.0), HighestOutcome("A"), starts=8), throw=False)
     assert int(result.status) == Status.deviation_found and int(result.outcomes["equilibrium_count"]) == 0
-    invalid = solve(Selected(Niche(mass=jnp.nan), HighestOutcome("A"), starts=8), throw=False)
+    invalid = solve(Selected(NicheDemand(mass=jnp.nan), HighestOutcome("A"), starts=8), throw=False)
     assert int(invalid.status) == Status.nonfinite
 
 

@@ -38,6 +38,11 @@ def test_a_choice_from_a_list(share):
     assert eq.certificate is not None
     np.testing.assert_allclose(eq.certificate.margin, np.abs(np.diff(values))[0] / np.abs(values).max(), rtol=1e-9)
     assert eq.firms == ("owner",) and "sets openness first" in eq.concept
+    # A list has no derivatives; the followers' research has.
+    assert np.isnan([eq.certificate.stability, eq.certificate.concavity, eq.certificate.conditioning]).all()
+    assert "margin" in str(eq) and "nan" not in str(eq)
+    assert eq.subgame is not None and eq.subgame.certificate is not None
+    assert float(eq.subgame.certificate.stability) == 0.0
 
 
 # At the curvature of 0.2 the payoff is concave in openness; at 0 it is convex, with a local maximum at either end.

@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jaxtyping import Array, Float
 
-from nashgrid.games import LinearCournot, OpenSourcing, SinghVivesBertrand, singh_vives_bertrand_duopoly
+from nashgrid.games import LinearCournot, NicheDemand, OpenSourcing, SinghVivesBertrand, singh_vives_bertrand_duopoly
 from nashgrid.solver import Game, GameError, Leader, parameter, prove, solve
 
 from .closed_forms import CASES, largest_gain
-from .judged import Known, quadratic
+from .judged import Known, WrongDerivative, quadratic
 from .small_games import Duopoly
 
 # Nine firms take longer; there are four in "open_sourcing_complements".
@@ -111,34 +111,19 @@ def test_the_width_of_the_box_is_what_was_asked_for():
     np.testing.assert_allclose(proof.box.upper["q"] - proof.box.lower["q"], 1.0)
 
 
-class Niche(Game):
-    """Price competition for a mass market and a niche (Judd, Renner & Schmedders 2012)."""
-
-    mass: Float[Array, ""] = parameter(2700.0)
-    firms = ("A", "B")
-
-    def bounds(self):
-        return {"price": (1.0, 50.0)}
-
-    def payoff(self, s):
-        p = s["price"]
-        niche = self.mass * p**-3.0 * jnp.sum(p**-2.0) ** -0.5
-        return (p - 1.0) * (jnp.maximum(50.0 - p, 0.0) + niche)
-
-
 @pytest.mark.parametrize("price", [1.757, 22.987])
 def test_local_maxima_that_are_not_global_are_refuted(price):
     # The digits are those of the paper: the first-order conditions are solved exactly somewhere near.
-    proof = prove(Niche(), {"price": jnp.full(2, price)}, radius=1e-3)
+    proof = prove(NicheDemand(), {"price": jnp.full(2, price)}, radius=1e-3)
     assert not proof.proved
     assert "gains at least" in proof.reason and "no solution" not in proof.reason
     assert np.all(proof.enclosure.upper["price"] > proof.enclosure.lower["price"])
-    gain = largest_gain(Niche(), {"price": np.full(2, price)})
+    gain = largest_gain(NicheDemand(), {"price": np.full(2, price)})
     assert gain <= np.max(proof.gain_bound) <= 1.1 * gain
 
 
 def test_the_equilibrium_of_that_game_is_proved():
-    assert prove(Niche(), {"price": np.array([2.168, 25.157])}, radius=1e-3).proved
+    assert prove(NicheDemand(), {"price": np.array([2.168, 25.157])}, radius=1e-3).proved
 
 
 def test_firms_that_could_shut_each_other_out():
@@ -297,30 +282,6 @@ def test_saddles_in_several_strategies_are_not_proved():
     corner = prove(Coordination(2.0), {"x": 1.5})
     assert corner.proved
     assert np.all(corner.enclosure.lower["x"] == 1.5)
-
-
-@jax.custom_jvp
-def _misdifferentiated(x, wrong):
-    return x * (2.0 - x) + 0.0 * wrong
-
-
-@_misdifferentiated.defjvp
-def _(primals, tangents):
-    (x, wrong), (d_x, _) = primals, tangents
-    return _misdifferentiated(x, wrong), (2.0 - 2.0 * x + 2.0 * wrong) * d_x
-
-
-class WrongDerivative(Game):
-    """x (2 - x), best at 1, whose derivative is wrong, as if it were best at 1 + `wrong`."""
-
-    wrong: Float[Array, ""] = parameter(0.1)
-    firms = ("A",)
-
-    def bounds(self):
-        return {"x": (0.0, 3.1)}
-
-    def payoff(self, s):
-        return _misdifferentiated(s["x"], self.wrong)
 
 
 @pytest.mark.parametrize("wrong", [0.5, 1e-3, 1e-5, -0.1])

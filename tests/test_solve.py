@@ -65,10 +65,19 @@ def _grouped(names):
 
 
 TYPICAL = ["cournot_three", "cournot_inactive", "logit_merged", "private_provision", "tullock_asymmetric"]
-CERTIFIED = [*TYPICAL, "open_sourcing_simultaneous", "research_unstable", "mixed_oligopoly", "murphy_sherali_soyster"]
+# At equal taxes first-order conditions hold on one side of the kinks: only the certificate says that this is nothing.
+MISLEADING = "tax_competition"
+CERTIFIED = [
+    *TYPICAL,
+    "open_sourcing_simultaneous",
+    "research_unstable",
+    "mixed_oligopoly",
+    "murphy_sherali_soyster",
+    MISLEADING,
+]
 
 
-@pytest.mark.parametrize("case", _grouped(BY_NAME))
+@pytest.mark.parametrize("case", _grouped(name for name in BY_NAME if name != MISLEADING))
 def test_the_default_method_finds_every_known_equilibrium(case):
     result = solve(case.problem, certify=False)
     assert int(result.status) == Status.first_order

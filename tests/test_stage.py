@@ -30,11 +30,20 @@ from nashgrid.solver import (
     solve,
     sweep,
 )
+from nashgrid.solver._report import draw, report
 from tests.judged import evidence
 from tests.small_games import Follower
 
 QUICK: dict[str, Any] = {"method": Newton(), "certify": False}
 WRONG: dict[str, Any] = {"text": "A", "rule": "welfare", "game": None, "stage": Follower()}
+
+DERIVED = ["concavity", "conditioning", "stability"]
+
+
+def undefined(eq) -> list[str]:
+    """What the certificate says is not defined."""
+    return [name for name in (*DERIVED, "margin", "residual", "error") if np.isnan(getattr(evidence(eq), name))]
+
 
 # transport, opening cost, pure equilibria as rows of choices, probability of opening when both randomize.
 CASES = [
@@ -212,6 +221,9 @@ def test_a_sweep_is_labelled_certified_and_kept(tmp_path):
     axes = {"transport": [0.02, 0.45, 0.8], "opening_cost": [0.0, 0.04]}
     data = sweep(stage, axes, method=Newton(), sensitivity=("spill_back_value",), store=tmp_path / "map").load()
     assert (data["status"] == Status.successful).all() and (data["subgame_status"] == Status.successful).all()
+    assert data["stability"].isnull().all() and (data["margin"] > 0).all() and (data["subgame_stability"] < 1).all()
+    assert report(data, None).count("worst") == 2
+    draw(data, str(tmp_path / "undefined.png"), variable="stability")
     assert data["open"].dims == ("transport", "opening_cost", "firm")
     assert data["profile"].values.tolist() == ["0,0", "0,1", "1,0", "1,1"]
     np.testing.assert_array_equal(data["pure_equilibria"], [[1, 2], [2, 1], [1, 1]])
@@ -261,6 +273,8 @@ def test_noise_is_certified_and_named():
     np.testing.assert_allclose(eq.payoff, 0.0, atol=1e-12)
     assert float(evidence(eq).residual) < 1e-12 and float(evidence(eq).regret) < 1e-12
     assert eq.subgame is not None and int(eq.subgame.status) == Status.deviation_found
+    assert undefined(eq) == [*DERIVED, "margin"] and undefined(eq.subgame) == DERIVED
+    assert "evidence" in str(eq) and "nan" not in str(eq)
 
 
 class Entry(Game):

@@ -1,0 +1,206 @@
+"""A function of one point as a program over many of them, with every small array taken apart.
+
+What `vmap` makes of a solver of small games has arrays of shape (lanes, 2, 2), which no processor handles well: loops
+over the last axes are too short for vector instructions, and most entries of a derivative's basis are zeros that
+nobody knows about. Here the function is traced once, for one point, and its jaxpr is evaluated with arrays taken apart
+(`_apart`): every element is one contiguous vector over the lanes. Loops run until their last lane stops, as under
+`vmap`. Whatever has no rule (`_apart_moves`, `_apart_sums`) goes through its own batching rule, so that any function
+can be lowered.
+"""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.core import ShapedArray, Tracer
+from jax.extend.core import ClosedJaxpr, Literal
+
+from ._apart import Value, apart, filled, joined, uniform, whole
+from ._apart_moves import MOVES
+from ._apart_sums import COMPUTES
+from ._elements import Elements
+from ._varying import varying_in_scan, varying_in_while
+
+
+def over_lanes(function: Callable, shared: Any, rows: Any) -> Any:
+    """`jax.vmap(function, in_axes=(None, 0))(shared, rows)`, taken apart.
+
+    `rows` is an array of at least two lanes and of any further axes. Results are those of `vmap` but for rounding, and
+    but for a known zero times infinity or NaN, which is zero.
+    """
+    closed, shapes = jax.make_jaxpr(function, return_shape=True)(shared, rows[0])
+    elements = Elements(rows.shape[0])
+    given = [*map(uniform, jax.tree.leaves(shared)), apart(jnp.moveaxis(rows, 0, -1), rows.shape[1:])]
+    results = _read(elements, closed, given)
+    leaves = [jnp.moveaxis(whole(elements, value), -1, 0) for value in results]
+    return jax.tree.unflatten(jax.tree.structure(shapes), leaves)
+
+
+def _read(elements: Elements, closed: ClosedJaxpr, arguments: Sequence[Value]) -> list[Value]:
+    """The results of a jaxpr."""
+    jaxpr = closed.jaxpr
+    known: dict[Any, Value] = dict(zip(jaxpr.invars, arguments, strict=True))
+    for var, const in zip(jaxpr.constvars, closed.consts, strict=True):
+        known[var] = uniform(const if isinstance(const, Tracer) else np.asarray(const))
+
+    def look(atom: Any) -> Value:
+        if not isinstance(atom, Literal):
+            return known[atom]
+        return uniform(np.asarray(atom.val, atom.aval.dtype if isinstance(atom.aval, ShapedArray) else None))
+
+    for equation in jaxpr.eqns:
+        results = _apply(elements, equation, [look(atom) for atom in equation.invars])
+        known.update(zip(equation.outvars, results, strict=True))
+    return [look(atom) for atom in jaxpr.outvars]
+
+
+def _apply(elements: Elements, equation: Any, arguments: list[Value]) -> list[Value]:
+    name, params = equation.primitive.name, equation.params
+    if name in _CALLS:
+        inner = next(params[key] for key in ("jaxpr", "call_jaxpr", "fun_jaxpr") if key in params)
+        return _read(elements, inner if isinstance(inner, ClosedJaxpr) else ClosedJaxpr(inner, ()), arguments)
+    if name in _CONTROL:
+        return _CONTROL[name](elements, params, arguments)
+    rule = MOVES.get(name) or COMPUTES.get(name)
+    found = None if rule is None else rule(elements, equation, *arguments)
+    if found is None:
+        return _batched(elements, equation, arguments)
+    return found if isinstance(found, list) else [found]
+
+
+def _batched(elements: Elements, equation: Any, arguments: list[Value]) -> list[Value]:
+    """Through the primitive's own batching rule."""
+    primitive = equation.primitive
+
+    def bind(*operands: Any) -> tuple[Any, ...]:
+        found = primitive.bind(*operands, **equation.params)
+        return tuple(found) if primitive.multiple_results else (found,)
+
+    if not any(a.varies for a in arguments):
+        return [uniform(x) for x in bind(*(jnp.asarray(joined(a)) for a in arguments))]
+    operands = [whole(elements, a) if a.varies else jnp.asarray(joined(a)) for a in arguments]
+    axes = tuple(-1 if a.varies else None for a in arguments)
+    found = jax.vmap(bind, in_axes=axes, out_axes=-1)(*operands)
+    return [apart(x, var.aval.shape) for x, var in zip(found, equation.outvars, strict=True)]
+
+
+def _while(elements: Elements, params: dict[str, Any], arguments: list[Value]) -> list[Value]:
+    nc, nb = params["cond_nconsts"], params["body_nconsts"]
+    cond, body = params["cond_jaxpr"], params["body_jaxpr"]
+    of_cond, of_body, begin = arguments[:nc], arguments[nc : nc + nb], arguments[nc + nb :]
+    varies, each = varying_in_while(params, *([a.varies for a in group] for group in (of_cond, of_body, begin)))
+    # Batched by `vmap` before, the loop has a condition for each of several copies.
+    each = each or cond.out_avals[0].shape != ()
+    flat, rebuild = _carried(elements, begin, varies)
+
+    def unfinished(flat: list[Any]) -> Any:
+        inside = Elements(elements.lanes)
+        (go,) = _read(inside, cond, [*of_cond, *rebuild(flat)])
+        return jnp.any(functools.reduce(functools.partial(inside.op, lax.or_p), go.flat)[()])
+
+    def step(flat: list[Any]) -> list[Any]:
+        # What is computed in here must not be used outside.
+        inside, state = Elements(elements.lanes), rebuild(flat)
+        new = _read(inside, body, [*of_body, *state])
+        if each:
+            (go,) = _read(inside, cond, [*of_cond, *state])
+            new = [_where(inside, go, a, b) for a, b in zip(new, state, strict=True)]
+        return _carried(inside, new, varies)[0]
+
+    return rebuild(lax.while_loop(unfinished, step, flat))
+
+
+def _scan(elements: Elements, params: dict[str, Any], arguments: list[Value]) -> list[Value]:
+    nc, nk = params["num_consts"], params["num_carry"]
+    consts, begin, xs = arguments[:nc], arguments[nc : nc + nk], arguments[nc + nk :]
+    varies, out_varies = varying_in_scan(params, *([a.varies for a in group] for group in (consts, begin, xs)))
+    flat, rebuild = _carried(elements, begin, varies)
+    rows = [whole(elements, x) if x.varies else jnp.asarray(joined(x)) for x in xs]
+
+    def step(flat: list[Any], row: list[Any]) -> tuple[list[Any], list[Any]]:
+        inside = Elements(elements.lanes)
+        entries = [apart(r, x.shape[1:]) if x.varies else uniform(r) for r, x in zip(row, xs, strict=True)]
+        results = _read(inside, params["jaxpr"], [*consts, *rebuild(flat), *entries])
+        made = [
+            whole(inside, y) if bit else jnp.asarray(joined(y)) for y, bit in zip(results[nk:], out_varies, strict=True)
+        ]
+        return _carried(inside, results[:nk], varies)[0], made
+
+    end, ys = lax.scan(step, flat, rows, length=params["length"], reverse=params["reverse"])
+    return [
+        *rebuild(end),
+        *(apart(y, y.shape[:-1]) if bit else uniform(y) for y, bit in zip(ys, out_varies, strict=True)),
+    ]
+
+
+def _cond(elements: Elements, params: dict[str, Any], arguments: list[Value]) -> list[Value]:
+    branches, index, operands = params["branches"], arguments[0], arguments[1:]
+    if index.known:
+        return _read(elements, branches[int(np.clip(int(index.flat[0]), 0, len(branches) - 1))], operands)
+    results = [_read(elements, branch, operands) for branch in branches]
+    chosen = results[0]
+    for k, others in enumerate(results[1:], 1):
+        hit = index
+        if index.dtype != np.bool_:
+            element = elements.op(lax.ge_p, index.flat[0], np.dtype(index.dtype).type(k))
+            hit = filled((), np.dtype(bool), [element])
+        chosen = [_where(elements, hit, b, a) for a, b in zip(chosen, others, strict=True)]
+    return chosen
+
+
+def _where(elements: Elements, which: Value, new: Value, old: Value) -> Value:
+    """`new` where `which`, else `old`; `which` has the leading axes of both."""
+    shape = new.shape
+    if not which.kept:
+        each = np.broadcast_to(
+            which.parts.reshape(which.parts.shape + (1,) * (new.parts.ndim - which.parts.ndim)), new.parts.shape
+        )
+        axes = len(new.kept)
+        masks = [m.reshape(*[1] * axes, -1) if np.ndim(m) and axes else m for m in each.reshape(-1)]
+        made = [elements.op(lax.select_n_p, *row) for row in zip(masks, old.flat, new.flat, strict=True)]
+        return filled(shape, new.dtype, made)
+    mask = whole(elements, which)
+    mask = mask.reshape(*which.shape, *[1] * (len(shape) - len(which.shape)), -1)
+    return apart(jnp.where(mask, whole(elements, new), whole(elements, old)), shape)
+
+
+def _carried(
+    elements: Elements, values: Sequence[Value], varies: Sequence[bool]
+) -> tuple[list[Any], Callable[[Sequence[Any]], list[Value]]]:
+    """Values as arrays that a loop can carry, and the function that makes values of them again."""
+    flat: list[Any] = []
+    kinds = []
+    for value, bit in zip(values, varies, strict=True):
+        if bit:
+            full = (*value.sides, elements.lanes)
+            flat += [elements.wide(x, full) for x in value.flat]
+        else:
+            flat.append(jnp.asarray(joined(value)))
+        kinds.append((value.shape, value.dtype, len(value.flat) if bit else None))
+
+    def rebuild(flat: Sequence[Any]) -> list[Value]:
+        made, at = [], 0
+        for shape, dtype, count in kinds:
+            made.append(uniform(flat[at]) if count is None else filled(shape, dtype, list(flat[at : at + count])))
+            at += 1 if count is None else count
+        return made
+
+    return flat, rebuild
+
+
+_CONTROL = {"while": _while, "scan": _scan, "cond": _cond}
+_CALLS = (
+    "jit",
+    "pjit",
+    "closed_call",
+    "core_call",
+    "custom_jvp_call",
+    "custom_vjp_call",
+    "checkpoint",
+    "remat",
+    "remat2",
+)

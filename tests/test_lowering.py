@@ -1,0 +1,215 @@
+"""Programs with arrays taken apart return what `vmap` returns, whatever the function does."""
+
+import functools
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import xarray as xr
+from jax import lax
+
+from nashgrid.games import LinearCournot, OpenSourcing, ResearchSpillovers
+from nashgrid.solver import BestResponse, GlobalSearch, Newton, Status, sweep
+from nashgrid.solver._axes import knobs
+from nashgrid.solver._devices import How
+from nashgrid.solver._elements import Elements
+from nashgrid.solver._lowering import over_lanes
+from tests.textbook import SeveralMarkets
+
+LANES = 5
+SIZES = (1, 3, 7)
+"""Axes of up to six entries are taken apart, longer ones are not."""
+
+
+def _rows(size: int, dtype=np.float64) -> jax.Array:
+    return jnp.asarray(np.random.default_rng(size).normal(size=(LANES, size)), dtype)
+
+
+def _powers(x):
+    base = jnp.concatenate([x, jnp.zeros(1, x.dtype), -jnp.ones(1, x.dtype)])
+    exponents = jnp.asarray([-2.0, -0.5, 0.0, 0.5, 1.0, 3.0], x.dtype)
+    return jnp.power(base[:, None], exponents[None, :]), jnp.power(jnp.abs(x), x), jnp.abs(x) ** x.sum()
+
+
+def _until(x):
+    """A loop of another number of steps in every lane, in a batch of such loops."""
+
+    def one(y):
+        return lax.while_loop(lambda s: jnp.abs(s[0]) < 3.0, lambda s: (1.7 * s[0] + 0.1, s[1] + 1), (y, 0))
+
+    return jax.vmap(one)(x), one(x[0])
+
+
+def _counted(x):
+    """Loops of the same number of steps in every lane, with results by row."""
+    total = lax.fori_loop(0, 4, lambda k, s: s * 0.5 + k.astype(x.dtype), x)
+    end, rows = lax.scan(
+        lambda s, row: (s + row[0], (s * row[1], row[0])), x[0], (x, jnp.arange(len(x), dtype=x.dtype))
+    )
+    return total, end, rows
+
+
+def _branches(x):
+    known = lax.switch(1, [jnp.sin, jnp.cos], x)
+    each = lax.cond(x[0] > 0.0, lambda x: (x, x.sum()), lambda x: (2.0 * x, x[0]), x)
+    which = lax.switch(jnp.int32(x[0] > 0.0) + jnp.int32(x[0] > 1.0), [jnp.sin, jnp.cos, jnp.exp], x)
+    return known, each, which
+
+
+def _shapes(x):
+    both = jnp.stack([x, 2.0 * x], axis=1)
+    wide = jnp.concatenate([x, x[::-1], jnp.zeros(2, x.dtype)])
+    return both.T, both.reshape(-1), jnp.broadcast_to(x[None, :, None], (2, len(x), 3)), wide, jnp.split(wide, [1, 2])
+
+
+def _places(x):
+    middle = len(x) // 2
+    placed = jnp.pad(x, (1, 8)).at[0].set(3.0)
+    return x[::2], x[middle], x[jnp.array([middle, 0])], placed, lax.dynamic_slice(x, (middle,), (1,)), x.at[0].add(1.0)
+
+
+def _sums(x):
+    table = x[:, None] * x[None, :] + jnp.arange(len(x), dtype=x.dtype)[:, None]
+    reduced = [f(table, axis=k) for f in (jnp.sum, jnp.max, jnp.min, jnp.prod, jnp.argmax, jnp.argmin) for k in (0, 1)]
+    return reduced, table.sum(), jnp.any(table > 1.0), jnp.all(table > -9.0, axis=0), jnp.cumsum(x), table @ x
+
+
+def _traced_index(x):
+    at = jnp.argmax(x)
+    return x[at], jnp.sort(x), jnp.argsort(x), lax.dynamic_update_slice(x, x[:1], (at,))
+
+
+def _mixed(x):
+    """A scalar condition, integers, truth values, NaN, and what does not vary between lanes."""
+    some = jnp.where(x[0] > 0.0, x, jnp.where(x > 1.0, jnp.nan, 2.0))
+    return some, jnp.argmax(some), jnp.isnan(some), jnp.int32(x), jnp.arange(9.0), jnp.float32(1.0), ~(x > 0.0)
+
+
+def _derivatives(x):
+    def f(y):
+        return jnp.stack([jnp.sum(jnp.exp(y)) * y[0], jnp.prod(jnp.tanh(y)), jax.nn.logsumexp(y)])
+
+    return jax.jacfwd(f)(x), jax.jacrev(f)(x), jax.jacfwd(jax.jacfwd(f))(x)
+
+
+FUNCTIONS = (
+    _powers, _until, _counted, _branches, _shapes, _places, _sums, _traced_index, _mixed, _derivatives,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda f: f.__name__.strip("_"))
+def test_functions_are_those_of_vmap(function, size):
+    rows = _rows(size)
+    wanted = jax.jit(jax.vmap(function))(rows)
+    found = jax.jit(lambda rows: over_lanes(lambda _, x: function(x), (), rows))(rows)
+    assert jax.tree.structure(found) == jax.tree.structure(wanted)
+    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(wanted), strict=True):
+        assert a.shape == b.shape and a.dtype == b.dtype
+        np.testing.assert_allclose(a, b, rtol=1e-13, atol=1e-13)
+
+
+def test_what_all_lanes_share_is_an_argument_too():
+    shared = {"few": jnp.arange(3.0), "many": jnp.arange(40.0)}
+
+    def function(shared, x):
+        return shared["many"][:5].sum() * x + shared["few"], shared["many"] * 2.0, shared["many"] * x[0]
+
+    rows = _rows(3)
+    wanted = jax.vmap(function, in_axes=(None, 0))(shared, rows)
+    for a, b in zip(jax.jit(functools.partial(over_lanes, function))(shared, rows), wanted, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_nothing_is_computed_twice_and_nothing_that_is_known():
+    """The Hessian of a sum of powers needs a logarithm and two exponentials for each variable."""
+
+    def function(_, x):
+        return jax.hessian(lambda y: jnp.sum(jnp.abs(y) ** 2.5))(x)
+
+    text = str(jax.make_jaxpr(lambda rows: over_lanes(function, (), rows))(_rows(3)))
+    assert text.count(" log ") == 3
+    assert text.count(" exp ") <= 9
+    elements = Elements(LANES)
+    one, x = np.float64(1.0), jnp.arange(float(LANES))
+    assert elements.op(lax.mul_p, x, np.float64(0.0)) == 0.0
+    assert elements.op(lax.mul_p, one, x) is x
+    assert elements.op(lax.sub_p, x, np.float64(0.0)) is x
+    assert elements.op(lax.add_p, x, one) is elements.op(lax.add_p, one, x)
+    assert elements.op(lax.sub_p, x, one) is not elements.op(lax.sub_p, one, x)
+
+
+GAMES = {
+    "cournot": (LinearCournot(cost=(1.0, 2.0, 3.0)), {"intercept": (3.0, 15.0), "cost[1]": (0.5, 9.0)}),
+    "research": (ResearchSpillovers(), {"spillover": (0.0, 1.0), "research_cost": (0.6, 6.0)}),
+    "open": (OpenSourcing(outsiders=3, competition=0.3), {"owner_share": (0.1, 0.9), "openness": (0.0, 1.0)}),
+    # With several strategies by firm, and corners.
+    "multi": (SeveralMarkets(), {"demand[0]": (0.0, 20.0)}),
+}
+
+
+@pytest.mark.parametrize("name", GAMES)
+def test_solvers_are_those_of_vmap(name):
+    game, ranges = GAMES[name]
+    slopes = knobs(game, tuple(ranges)[:1], "sensitivity")
+    # What compiles long is compared without its certificate.
+    method = Newton() if name in ("cournot", "open") else BestResponse()
+    search = GlobalSearch() if name == "cournot" else None
+    how = How(knobs(game, tuple(ranges), "axes"), slopes, method, 1e-10, 64, search)
+    arrays, static = eqx.partition(game, eqx.is_array)
+
+    def one(arrays, values):
+        return how.point(eqx.combine(arrays, static), values)
+
+    low, high = np.array(list(ranges.values())).T
+    rows = jnp.asarray(low + (high - low) * np.random.default_rng(0).random((16, len(low))))
+    wanted = jax.jit(jax.vmap(one, in_axes=(None, 0)))(arrays, rows)
+    found = jax.jit(functools.partial(over_lanes, one))(arrays, rows)
+    assert found.keys() == wanted.keys()
+    solved = np.isin(wanted["status"], (Status.successful, Status.first_order))
+    assert solved.sum() > 8
+    for key in ("status", "steps"):
+        np.testing.assert_array_equal(found[key], wanted[key])
+    loose = {"residual", "regret", "error", "gain", "deviation"}
+    for key in wanted.keys() - loose:
+        np.testing.assert_allclose(found[key][solved], wanted[key][solved], rtol=1e-9, atol=1e-10, err_msg=key)
+    for key in {"residual", "regret"} & wanted.keys():
+        assert float(jnp.max(found[key][solved])) <= 1e-10
+
+
+PROGRAM = """
+from nashgrid.solver import configure
+configure()
+from tests.test_lowering import swept
+data = swept()
+assert data.attrs["program"] == "arrays taken apart", data.attrs["program"]
+data.to_zarr("apart.zarr")
+"""
+
+
+def swept() -> xr.Dataset:
+    """A sweep with corners, and with points that a first pass does not solve."""
+    game = ResearchSpillovers(intercept=2.0, cost=(1.0, 1.1))
+    axes = {"spillover": np.linspace(0.0, 1.0, 9), "research_cost": np.linspace(0.4, 2.0, 7)}
+    return sweep(game, axes, method=Newton(), certify=False, progress=False)
+
+
+def test_sweeps_use_it_where_loops_are_fused(tmp_path):
+    environment = {k: v for k, v in os.environ.items() if k != "XLA_FLAGS"} | {"XDG_CACHE_HOME": str(tmp_path)}
+    root = Path(__file__).parents[1]
+    command = [sys.executable, "-c", f"import os, sys; sys.path.insert(0, {str(root)!r})\n{PROGRAM}"]
+    subprocess.run(command, env=environment, cwd=tmp_path, check=True)
+    apart, plain = xr.open_zarr(tmp_path / "apart.zarr").load(), swept()
+    assert plain.attrs["program"] == "vmap"
+    np.testing.assert_array_equal(apart["status"], plain["status"])
+    # Where Newton's method ends without an answer, the last digit decides where.
+    solved = plain["status"] == Status.first_order
+    assert 30 < int(solved.sum()) < solved.size
+    for name in ("research", "payoff", "welfare"):
+        np.testing.assert_allclose(apart[name].where(solved), plain[name].where(solved), rtol=1e-9, atol=1e-12)
