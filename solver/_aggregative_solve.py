@@ -35,4 +35,4 @@ def pooled_nash(
         method = Clearing(escapes=method.escapes, method=method)
     rounding = _ROUNDING * len(game.firms) * float(jnp.finfo(dtype_of(game)).eps)
     tol = max(tol, min(rounding, _LARGEST_TOL))
-    return nash(Pooled(game), method, start=start, tol=tol, max_steps=max_steps, search=search)
+    return nash(Pooled(game), method, start=start, tol=tol, max_steps=max_steps, search=search, kinks=False)

@@ -152,10 +152,10 @@ def _cumsum(elements: Elements, equation: Any, a: Value) -> Value | None:
 
 COMPUTES: dict[str, Rule] = {
     **dict.fromkeys(ELEMENTWISE, elementwise),
-    "reduce_sum": _reduce(lax.add_p, lambda x, axes: jnp.sum(x, axes)),
+    "reduce_sum": _reduce(lax.add_p, lambda x, axes: jnp.sum(x, axes, dtype=x.dtype)),
     "reduce_max": _reduce(lax.max_p, lambda x, axes: jnp.max(x, axes)),
     "reduce_min": _reduce(lax.min_p, lambda x, axes: jnp.min(x, axes)),
-    "reduce_prod": _reduce(lax.mul_p, lambda x, axes: jnp.prod(x, axes)),
+    "reduce_prod": _reduce(lax.mul_p, lambda x, axes: jnp.prod(x, axes, dtype=x.dtype)),
     "reduce_and": _reduce(lax.and_p, lambda x, axes: jnp.all(x, axes)),
     "reduce_or": _reduce(lax.or_p, lambda x, axes: jnp.any(x, axes)),
     "argmax": _arg(lax.gt_p, lax.argmax),

@@ -26,6 +26,7 @@ from ._method import Method
 from ._pooled import Pooling
 from ._priced import Priced, priced
 from ._search import GlobalSearch
+from ._smooth import Breaks, breaks
 from ._solution import Certificate, Equilibrium
 from ._status import Status
 
@@ -61,14 +62,17 @@ def nash(
     kinks: bool = True,
 ) -> Equilibrium:
     """The Nash equilibrium of a game of simultaneous play. Deviations are compared by the payoffs of `judged(game)`;
-    `kinks` says whether equilibria at kinks of a payoff count (never in games with constraints)."""
+    `kinks` says whether kinks and jumps of payoffs are looked for: never with constraints."""
     play = priced(game)
     layout, dtype = layout_of(play), dtype_of(play)
     options = {"layout": layout, "method": method, "tol": tol, "max_steps": max_steps, "search": search}
     begin = start_of(play, layout, dtype, start)
-    kinks = kinks and not isinstance(play, Priced) and bool(lone(layout).any())
-    search_for = functools.partial(_search, judged=judged, kinks=kinks, **options)
-    found = implicit(play, begin, search=search_for, tol=tol, kinks=kinks)
+    broken = Breaks(False, False)
+    if kinks and search is not None and not isinstance(play, Priced):
+        broken = breaks(play, layout, dtype)
+        broken = broken._replace(kinks=broken.kinks and bool(lone(layout).any()))
+    search_for = functools.partial(_search, judged=judged, broken=broken, **options)
+    found = implicit(play, begin, search=search_for, tol=tol, kinks=broken.kinks)
     s = layout.unflatten(found.z)
     multipliers = {}
     if isinstance(play, Priced):
@@ -114,7 +118,7 @@ class _Attempt(NamedTuple):
 
 
 def _search(
-    game: Game, begin: Float[Array, " strategy"], *, judged, kinks: bool, layout, method, tol, max_steps, search
+    game: Game, begin: Float[Array, " strategy"], *, judged, broken: Breaks, layout, method, tol, max_steps, search
 ) -> Found:
     conditions = conditions_of(game, layout, begin.dtype)
 
@@ -123,7 +127,7 @@ def _search(
             return certify_aggregative(conditions, z, search)
         if isinstance(conditions, KKT):
             return certify_constrained(conditions, z, search, judged)
-        return certify(conditions, z, search, judged, tol=tol, kinks=kinks)
+        return certify(conditions, z, search, judged, tol=tol, breaks=broken)
 
     if search is None:
         end = method.run(conditions, begin, tol=tol, max_steps=max_steps)
@@ -152,7 +156,7 @@ def _search(
         now = np.arange(len(state.visited), dtype=np.int32) == state.tries
         visited = jnp.where(now[:, None], end.z[None, :], state.visited)
         at_kink = jnp.zeros((), bool)
-        if kinks and method.escapes:
+        if broken.kinks and method.escapes:
             # There may be a kink: near the start, which may be known to be one, or near the best deviation.
             lost = (status == Status.max_steps) | (status == Status.cycling) | (status == Status.unattained)
             near = jnp.where(state.tries == 0, begin, onward)

@@ -18,6 +18,7 @@ from jax.extend.core import ClosedJaxpr, Literal
 
 from ._errors import GameError
 from ._expression import CURVES, Graph
+from ._jaxprs import CALLS, called
 
 
 class Expressions(NamedTuple):
@@ -63,8 +64,8 @@ def _read(graph: Graph, closed: ClosedJaxpr, arguments: Sequence[Value]) -> list
 
 def _apply(graph: Graph, equation: Any, arguments: list[Value]) -> list[Value]:
     name, params = equation.primitive.name, equation.params
-    if (inner := _inner(params)) is not None and name in _CALLS:
-        return _read(graph, inner, arguments)
+    if name in CALLS:
+        return _read(graph, called(params), arguments)
     kinds = [np.result_type(out.aval.dtype) for out in equation.outvars if isinstance(out.aval, ShapedArray)]
     if narrow := [str(kind) for kind in kinds if kind in _NARROW]:
         raise GameError(f"prove covers payoffs computed in float64; {name!r} computes in {narrow[0]}.")
@@ -85,25 +86,6 @@ def _apply(graph: Graph, equation: Any, arguments: list[Value]) -> list[Value]:
 
 
 _NARROW = (np.dtype(np.float32), np.dtype(np.float16), np.dtype(jnp.bfloat16), np.dtype(np.complex128))
-_CALLS = (
-    "jit",
-    "pjit",
-    "closed_call",
-    "core_call",
-    "custom_jvp_call",
-    "custom_vjp_call",
-    "checkpoint",
-    "remat",
-    "remat2",
-)
-
-
-def _inner(params: dict[str, Any]) -> ClosedJaxpr | None:
-    for key in ("jaxpr", "call_jaxpr", "fun_jaxpr"):
-        inner = params.get(key)
-        if inner is not None:
-            return inner if isinstance(inner, ClosedJaxpr) else ClosedJaxpr(inner, ())
-    return None
 
 
 def _numbers(graph: Graph, value: Value) -> np.ndarray:

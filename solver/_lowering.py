@@ -23,6 +23,7 @@ from ._apart import Value, apart, filled, joined, uniform, whole
 from ._apart_moves import MOVES
 from ._apart_sums import COMPUTES
 from ._elements import Elements
+from ._jaxprs import CALLS, called
 from ._varying import varying_in_scan, varying_in_while
 
 
@@ -60,9 +61,8 @@ def _read(elements: Elements, closed: ClosedJaxpr, arguments: Sequence[Value]) -
 
 def _apply(elements: Elements, equation: Any, arguments: list[Value]) -> list[Value]:
     name, params = equation.primitive.name, equation.params
-    if name in _CALLS:
-        inner = next(params[key] for key in ("jaxpr", "call_jaxpr", "fun_jaxpr") if key in params)
-        return _read(elements, inner if isinstance(inner, ClosedJaxpr) else ClosedJaxpr(inner, ()), arguments)
+    if name in CALLS:
+        return _read(elements, called(params), arguments)
     if name in _CONTROL:
         return _CONTROL[name](elements, params, arguments)
     rule = MOVES.get(name) or COMPUTES.get(name)
@@ -193,14 +193,3 @@ def _carried(
 
 
 _CONTROL = {"while": _while, "scan": _scan, "cond": _cond}
-_CALLS = (
-    "jit",
-    "pjit",
-    "closed_call",
-    "core_call",
-    "custom_jvp_call",
-    "custom_vjp_call",
-    "checkpoint",
-    "remat",
-    "remat2",
-)

@@ -5,7 +5,7 @@ gains a hundredfold by a distant deviation (Judd, Renner & Schmedders 2012). So 
 whole set of strategies and, more finely, around the point at hand; every separate hill is climbed by a compass search,
 which uses no derivatives, so that an error in a derivative cannot hide a deviation. Where a payoff seems to have
 several hills, the search is repeated in one part of the firm's strategies after the other, with the same points closer
-together.
+together; where it may jump, both sides of a jump are looked at.
 """
 
 import functools
@@ -22,7 +22,9 @@ from ._errors import GameError
 from ._feasible import Feasible
 from ._game import Game
 from ._hills import HILLS, bends_often, best_hill, first_largest, highest_hills, picked, summit
+from ._jumps import beside_jumps
 from ._samples import Line, around, in_box, over_bounds, parts_of, ridge
+from ._signature import with_signature
 
 CLIMBS = 40
 _PLENTY = 1e-2
@@ -63,6 +65,7 @@ def deviations(
     steepest: Float[Array, "firm own"],
     feasible: Feasible | None = None,
     kinked: Bool[Array, " strategy"] | None = None,
+    jumps: bool = False,
 ) -> tuple[Float[Array, " strategy"], Float[Array, " firm"], Bool[Array, ""]]:
     """Every firm's best deviation from z found (all in one vector, each against the others in z), the gains, and
     whether payoffs were free of NaN. A firm that cannot gain keeps its strategies and has gain 0.
@@ -70,13 +73,15 @@ def deviations(
     Points are sampled in the game `judged`; the hills found are climbed in the game of `conditions`. `steepest` is
     the direction in which each firm's own payoff curves upwards most, which firms with several strategies try too. With
     constraints, points that are not `feasible` are moved to where they are, and do not count if that fails. Of those
-    that are `kinked` no parabola tells what the nearest summit gains.
+    that are `kinked` no parabola tells what the nearest summit gains. `jumps` says whether payoffs may jump.
     """
     layout = conditions.layout
     firms = jnp.arange(layout.firms, dtype=jnp.int32)
-    found = jax.vmap(lambda i, way: _deviation(conditions, z, scale, i, search, judged, way, feasible, kinked))(
-        firms, steepest
-    )
+
+    def one(firm, way):
+        return _deviation(conditions, z, scale, firm, search, judged, way, feasible, kinked, jumps)
+
+    found = jax.vmap(one)(firms, steepest)
     best = z
     for c in range(layout.own.shape[1]):
         chosen = layout.own[:, c]
@@ -96,6 +101,7 @@ def _deviation(
     steepest,
     feasible: Feasible | None,
     kinked,
+    jumps,
 ) -> Deviation:
     layout = conditions.layout
     count = layout.own.shape[1]
@@ -116,6 +122,12 @@ def _deviation(
         everyone = place(own)
         value = jnp.sum(jnp.where(mine, game.payoff(layout.unflatten(everyone)), 0.0))
         return value if feasible is None else jnp.where(feasible.allows(firm, everyone), value, -jnp.inf)
+
+    def judge(own):
+        """The payoff in the game that is judged, and the signature of its decisions, if it may jump."""
+        if jumps:
+            return with_signature(lambda own: payoff_in(judged, own), own)
+        return payoff_in(judged, own), jnp.zeros((), jnp.uint32)
 
     lower, upper, here = (take(v) for v in (conditions.lower, conditions.upper, z))
     size = jnp.where(jnp.any(pick, axis=1), take(scale), 1.0)
@@ -164,12 +176,11 @@ def _deviation(
                 lines[k] = line._replace(own=own, points=own[:, k // 2] if k < 2 * count else line.points)
         # All in one batch: a payoff may be a whole later stage, and every separate call compiles it again.
         tried = [here[None, :], *(line.own for line in lines), *box]
-        values = jax.vmap(lambda own: payoff_in(judged, own))(jnp.concatenate(tried))
+        values, signatures = jax.vmap(judge)(jnp.concatenate(tried))
         defined = jnp.isfinite(values[0]) & ~jnp.any(jnp.isnan(values))
-        here_value, *values = jnp.split(
-            jnp.where(jnp.isnan(values), -jnp.inf, values), np.cumsum([len(t) for t in tried])[:-1]
-        )
-        value = here_value[0]
+        cuts = np.cumsum([len(t) for t in tried])[:-1]
+        here_value, *values = jnp.split(jnp.where(jnp.isnan(values), -jnp.inf, values), cuts)
+        value, along = here_value[0], values[: len(lines)]
 
         values_around = values[1 : 2 * count : 2]
         starts = []
@@ -203,6 +214,14 @@ def _deviation(
             near = near if sharp is None else jnp.where(sharp[c], 0.0, near)
             best = jnp.where((near > gain) & (np.arange(count) == c), nearby, jnp.where(near > gain, here, best))
             gain = jnp.maximum(near, gain)
+        if jumps:
+            every = jax.tree.map(lambda *parts: jnp.stack(parts), *lines)
+            signs = jnp.stack(jnp.split(signatures, cuts)[1 : len(lines) + 1])
+            beside = jax.vmap(functools.partial(beside_jumps, judge), in_axes=(0, 0, 0, None, None))
+            owns, tops = beside(every, jnp.stack(along), signs, here, value)
+            own, top = picked(first_largest(tops), owns, tops)
+            best = jnp.where(top - value > gain, own, best)
+            gain = jnp.maximum(top - value, gain)
         return Deviation(best, gain, defined), rough, gain > _PLENTY * highest
 
     def again(state: _Looks) -> Bool[Array, ""]:

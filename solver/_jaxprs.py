@@ -1,0 +1,24 @@
+"""What every reader of a jaxpr has to know: which primitives only call another jaxpr, and where they keep it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from jax.extend.core import ClosedJaxpr
+
+CALLS = (
+    "jit",
+    "pjit",
+    "closed_call",
+    "core_call",
+    "custom_jvp_call",
+    "custom_vjp_call",
+    "checkpoint",
+    "remat",
+    "remat2",
+)
+
+
+def called(params: Mapping[str, Any]) -> ClosedJaxpr:
+    """The jaxpr that one of `CALLS` calls, given its parameters."""
+    inner = next(params[key] for key in ("jaxpr", "call_jaxpr", "fun_jaxpr") if key in params)
+    return inner if isinstance(inner, ClosedJaxpr) else ClosedJaxpr(inner, ())
