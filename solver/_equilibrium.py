@@ -4,6 +4,7 @@ Nothing is checked and nothing is raised here, so that it can be vmapped, differ
 and files are not its business.
 """
 
+import dataclasses
 import functools
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
@@ -172,8 +173,10 @@ def _search(
         return state.at_kink | (again & (state.tries <= method.escapes) & (state.steps < max_steps))
 
     zero = jnp.zeros((), jnp.int32)
-    shapes = jax.eval_shape(lambda z: evidence(z, game)[0], begin)
-    blank = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+    number, by_firm = jnp.zeros_like(begin[0]), jnp.zeros(layout.firms, begin.dtype)
+    chosen = (conditions.base if isinstance(conditions, KKT) else layout).unflatten(begin[: layout.chosen])
+    numbers = {field.name: number for field in dataclasses.fields(Certificate)}
+    blank = Certificate(**numbers | {"gain": by_firm, "payoff_scale": by_firm, "deviation": chosen})
     unknown = jnp.full((method.escapes + 1, layout.size), jnp.nan, begin.dtype)
     no = jnp.zeros((), bool)
     first = _Attempt(begin, begin, blank, zero + Status.deviation_found, zero, zero, unknown, no)

@@ -23,7 +23,6 @@ from nashgrid.games import linear_cournot_equilibrium
 from nashgrid.solver import Status
 from nashgrid.solver._axes import knobs, put
 
-pytestmark = pytest.mark.xdist_group("benchmarks")
 CASE = cases()["linear_cournot_2"]
 
 

@@ -57,13 +57,6 @@ def _allowed(result: Equilibrium) -> float:
     return 30 * result.tol
 
 
-# One program serves all cases with the same class and number of firms; they run in the same worker.
-def _grouped(names):
-    return [
-        pytest.param(BY_NAME[n], id=n, marks=pytest.mark.xdist_group(type(BY_NAME[n].problem).__name__)) for n in names
-    ]
-
-
 TYPICAL = ["cournot_three", "cournot_inactive", "logit_merged", "private_provision", "tullock_asymmetric"]
 # At equal taxes first-order conditions hold on one side of the kinks: only the certificate says that this is nothing.
 MISLEADING = "tax_competition"
@@ -77,7 +70,7 @@ CERTIFIED = [
 ]
 
 
-@pytest.mark.parametrize("case", _grouped(name for name in BY_NAME if name != MISLEADING))
+@pytest.mark.parametrize("case", [name for name in BY_NAME if name != MISLEADING])
 def test_the_default_method_finds_every_known_equilibrium(case):
     result = solve(case.problem, certify=False)
     assert int(result.status) == Status.first_order
@@ -87,7 +80,7 @@ def test_the_default_method_finds_every_known_equilibrium(case):
         np.testing.assert_allclose(result.payoff, case.payoff, rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.parametrize("case", _grouped(CERTIFIED))
+@pytest.mark.parametrize("case", CERTIFIED)
 def test_the_default_method_certifies_the_known_equilibrium(case):
     result = solve(case.problem)
     assert int(result.status) == Status.successful
@@ -109,7 +102,7 @@ METHODS: dict[str, Method] = {
 }
 
 
-@pytest.mark.parametrize("case", _grouped(TYPICAL))
+@pytest.mark.parametrize("case", TYPICAL)
 @pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
 def test_every_method_finds_it(method, case):
     result = solve(case.problem, method, certify=False)
@@ -118,7 +111,7 @@ def test_every_method_finds_it(method, case):
     _check_corners(case, result)
 
 
-@pytest.mark.parametrize("case", _grouped(["cournot_three", "cournot_inactive", "logit_merged"]))
+@pytest.mark.parametrize("case", ["cournot_three", "cournot_inactive", "logit_merged"])
 def test_plain_best_responses_find_it_where_they_converge(case):
     result = solve(case.problem, BestResponse(finish=False), certify=False)
     assert int(result.status) == Status.first_order
@@ -126,7 +119,7 @@ def test_plain_best_responses_find_it_where_they_converge(case):
     _check_corners(case, result)
 
 
-@pytest.mark.parametrize("case", _grouped(["cournot_five", "research_unstable"]))
+@pytest.mark.parametrize("case", ["cournot_five", "research_unstable"])
 def test_damped_best_responses_converge_where_undamped_ones_do_not(case):
     plain = BestResponse(finish=False, damping=0.25)
     result = solve(case.problem, plain, certify=False, throw=False, max_steps=1000)
