@@ -88,7 +88,9 @@ def _traced_index(x):
 def _mixed(x):
     """A scalar condition, integers, truth values, NaN, and what does not vary between lanes."""
     some = jnp.where(x[0] > 0.0, x, jnp.where(x > 1.0, jnp.nan, 2.0))
-    return some, jnp.argmax(some), jnp.isnan(some), jnp.int32(x), jnp.arange(9.0), jnp.float32(1.0), ~(x > 0.0)
+    whole = jnp.int32(x)
+    known = jnp.arange(9.0), jnp.float32(1.0)
+    return some, jnp.argmax(some), jnp.isnan(some), whole, jnp.sum(whole, dtype=jnp.int32), known, ~(x > 0.0)
 
 
 def _derivatives(x):
