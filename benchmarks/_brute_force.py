@@ -8,16 +8,20 @@ import numpy as np
 
 from nashgrid.solver import Game
 
-from ._random_games import WIDTH
+from ._random_games import WIDTH, Waves
 
 LINE = 2001
 SQUARE = 97
 COARSE = 401
+_BESIDE = 1e-12
 
 
 @functools.partial(jax.jit, static_argnames="own")
 def best_on_grid(games: Game, profiles: jax.Array, own: int) -> jax.Array:
-    """The highest payoff of each firm on a grid of its own strategies against the profile, shape (game, firm)."""
+    """The highest payoff of each firm on a grid of its own strategies against the profile, shape (game, firm).
+
+    Beside the grid, both sides of the edges that a game says it has.
+    """
     line = jnp.linspace(0.0, WIDTH, LINE if own == 1 else SQUARE, dtype=profiles.dtype)
     grid = jnp.stack(jnp.meshgrid(*[line] * own, indexing="ij"), axis=-1).reshape(-1, own)
 
@@ -29,7 +33,12 @@ def best_on_grid(games: Game, profiles: jax.Array, own: int) -> jax.Array:
             moved = jnp.where(mine == firm, jnp.tile(point, firms), profile)
             return game.payoff({"x": moved})[firm]
 
-        return jnp.stack([jnp.max(jax.vmap(functools.partial(payoff, i))(grid)) for i in range(firms)])
+        edges = jnp.zeros((firms, 0), profile.dtype)
+        if isinstance(game, Waves):
+            at = game.edges({"x": profile})
+            edges = jnp.clip(jnp.concatenate([at, at - _BESIDE, at + _BESIDE], axis=1), 0.0, WIDTH)
+        places = [jnp.concatenate([grid, edges[i][:, None]]) if own == 1 else grid for i in range(firms)]
+        return jnp.stack([jnp.max(jax.vmap(functools.partial(payoff, i))(places[i])) for i in range(firms)])
 
     return jax.vmap(one)(games, profiles)
 

@@ -40,6 +40,10 @@ class _Random(Game):
         x = s["x"].reshape(2, self.own)
         return x, x[::-1]
 
+    def edges(self, s) -> Float[Array, "2 edge"]:
+        """Own strategies, by firm, at which the payoff has a kink or jumps, given the other's."""
+        return jnp.zeros((2, 0)) + 0.0 * s["x"][:1]
+
 
 class Waves(_Random):
     """Sums of sine waves in all strategies, with a slight own concavity."""
@@ -49,6 +53,28 @@ class Waves(_Random):
         phase = jnp.sum(self.by_own * own[:, None, :] + self.by_other * other[:, None, :], axis=2) + self.shift
         waves = jnp.sum(self.height * jnp.sin(phase), axis=1)
         return waves + jnp.sum(self.slope * own - 0.3 * jnp.square(own), axis=1)
+
+
+class Cliffs(Waves):
+    """Waves, and at places that the other's strategy moves about the payoff jumps, up or down."""
+
+    def payoff(self, s):
+        own, _ = self.both(s)
+        below = own < self.edges(s)
+        return super().payoff(s) + jnp.sum(jnp.where(below, 0.5 * self.slope, 0.0) * self.height, axis=1)
+
+    def edges(self, s):
+        _, other = self.both(s)
+        return 1.0 + 0.8 * jnp.sin(2.0 * self.shift + self.by_other[:, :, 0] * other)
+
+
+class Roofs(Cliffs):
+    """Straight lines that meet in kinks, most of them upwards, which the other's strategy moves about."""
+
+    def payoff(self, s):
+        own, _ = self.both(s)
+        bend = jnp.array([2.0, 0.5, -0.2]) * jnp.abs(self.height)
+        return self.slope[:, 0] * own[:, 0] - jnp.sum(bend * jnp.abs(own - self.edges(s)), axis=1)
 
 
 class Hills(_Random):
@@ -123,6 +149,8 @@ FAMILIES = (
     Family("fast_waves", "2 firms, 4 sine waves each", 100_000, _two_firms(Waves, 4, 1, 3.0)),
     Family("hills", "2 firms, 4 hills each", 150_000, _two_firms(Hills, 4, 1, 3.0)),
     Family("waves_float32", "2 firms, 2 sine waves each, float32", 50_000, _two_firms(Waves, 2, 1, 2.0), np.float32),
+    Family("cliffs", "2 firms, 2 sine waves and 2 jumps each", 10_000, _two_firms(Cliffs, 2, 1, 2.0)),
+    Family("roofs", "2 firms, 3 kinks each between straight lines", 10_000, _two_firms(Roofs, 3, 1, 1.0)),
     Family("hills_two", "2 firms with 2 strategies, 4 hills each", 5_000, _two_firms(Hills, 4, 2, 3.0)),
     Family("waves_two", "2 firms with 2 strategies, 3 sine waves each", 5_000, _two_firms(Waves, 3, 2, 2.0)),
 )

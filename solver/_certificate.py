@@ -18,7 +18,6 @@ from ._kinks import continuous, lone, nearby
 from ._layout import Layout, own_blocks, same_owner, strategy_scale
 from ._linear import largest_eigenvalue, solve, spectral_radius, top_eigenvector
 from ._search import GlobalSearch, deviations
-from ._smooth import Breaks
 from ._solution import Certificate
 
 
@@ -29,12 +28,14 @@ def certify(
     judged: Game,
     *,
     tol: float,
-    breaks: Breaks,
+    kinks: bool,
+    edges: bool,
 ) -> tuple[Certificate, Bool[Array, ""]]:
     """The certificate of the profile z, and whether payoffs and derivatives were finite wherever they were needed.
 
-    `judged` is the game whose payoffs the deviation search compares: the same, except in sequential play. Where payoffs
-    may have kinks and the conditions fail by more than `tol`, slopes on both sides are looked at (see `_kinks`).
+    `judged` is the game whose payoffs the deviation search compares: the same, except in sequential play. With `kinks`,
+    where the conditions fail by more than `tol`, slopes on both sides are looked at (see `_kinks`); with `edges`,
+    gains beside edges of the payoffs are searched for (see `_edges`).
     """
     game, layout, lower, upper = conditions.game, conditions.layout, conditions.lower, conditions.upper
     payoff, gradient, jacobian = own_derivatives(game, layout, z)
@@ -46,7 +47,7 @@ def certify(
     missed = jnp.abs(z - projected) / size
     free = (ahead > lower) & (ahead < upper)
     peak = None
-    if breaks.kinks:
+    if kinks:
         peak = _peaks(game, layout, z, payoff, size, lower, upper, jnp.max(missed) > tol)
         peak = peak._replace(here=peak.here & (missed > tol))
         missed = jnp.where(peak.here, nearby(z, size) / size, missed)
@@ -62,7 +63,7 @@ def certify(
     hessian = jnp.where(both & mine, jacobian / (jnp.sqrt(curvature)[:, None] * jnp.sqrt(curvature)[None, :]), 0.0)
     ways = _steepest(hessian, curvature, layout)
     at_kinks = None if peak is None else peak.here
-    best, gain, defined = deviations(conditions, z, size, search, judged, ways, kinked=at_kinks, jumps=breaks.jumps)
+    best, gain, defined = deviations(conditions, z, size, search, judged, ways, kinked=at_kinks, edges=edges)
     if peak is not None:
         best, gain = _higher(layout, peak, best, gain)
     scale = payoff_scale(layout, z, payoff, curvature, size)

@@ -27,7 +27,7 @@ from ._method import Method
 from ._pooled import Pooling
 from ._priced import Priced, priced
 from ._search import GlobalSearch
-from ._smooth import Breaks, breaks
+from ._smooth import has_edges
 from ._solution import Certificate, Equilibrium
 from ._status import Status
 
@@ -68,12 +68,10 @@ def nash(
     layout, dtype = layout_of(play), dtype_of(play)
     options = {"layout": layout, "method": method, "tol": tol, "max_steps": max_steps, "search": search}
     begin = start_of(play, layout, dtype, start)
-    broken = Breaks(False, False)
-    if kinks and search is not None and not isinstance(play, Priced):
-        broken = breaks(play, layout, dtype)
-        broken = broken._replace(kinks=broken.kinks and bool(lone(layout).any()))
-    search_for = functools.partial(_search, judged=judged, broken=broken, **options)
-    found = implicit(play, begin, search=search_for, tol=tol, kinks=broken.kinks)
+    edges = kinks and search is not None and not isinstance(play, Priced) and has_edges(play, layout, dtype)
+    kinks = edges and bool(lone(layout).any())
+    search_for = functools.partial(_search, judged=judged, kinks=kinks, edges=edges, **options)
+    found = implicit(play, begin, search=search_for, tol=tol, kinks=kinks)
     s = layout.unflatten(found.z)
     multipliers = {}
     if isinstance(play, Priced):
@@ -119,7 +117,17 @@ class _Attempt(NamedTuple):
 
 
 def _search(
-    game: Game, begin: Float[Array, " strategy"], *, judged, broken: Breaks, layout, method, tol, max_steps, search
+    game: Game,
+    begin: Float[Array, " strategy"],
+    *,
+    judged,
+    kinks: bool,
+    edges: bool,
+    layout,
+    method,
+    tol,
+    max_steps,
+    search,
 ) -> Found:
     conditions = conditions_of(game, layout, begin.dtype)
 
@@ -128,7 +136,7 @@ def _search(
             return certify_aggregative(conditions, z, search)
         if isinstance(conditions, KKT):
             return certify_constrained(conditions, z, search, judged)
-        return certify(conditions, z, search, judged, tol=tol, breaks=broken)
+        return certify(conditions, z, search, judged, tol=tol, kinks=kinks, edges=edges)
 
     if search is None:
         end = method.run(conditions, begin, tol=tol, max_steps=max_steps)
@@ -157,7 +165,7 @@ def _search(
         now = np.arange(len(state.visited), dtype=np.int32) == state.tries
         visited = jnp.where(now[:, None], end.z[None, :], state.visited)
         at_kink = jnp.zeros((), bool)
-        if broken.kinks and method.escapes:
+        if kinks and method.escapes:
             # There may be a kink: near the start, which may be known to be one, or near the best deviation.
             lost = (status == Status.max_steps) | (status == Status.cycling) | (status == Status.unattained)
             near = jnp.where(state.tries == 0, begin, onward)

@@ -109,10 +109,13 @@ def summit(points, values, here, value):
     ratio = jnp.where(inside, far / jnp.where(inside, near, 1.0), 2.0)
     # Richardson's extrapolation: the third derivative alone must not look like a slope.
     coarse, fine = (upper - lower) / ratio, above - below
-    slope, curvature = fine + (fine - coarse) / (jnp.square(ratio) - 1.0), 2.0 * value - above - below
+    correction = (fine - coarse) / (jnp.square(ratio) - 1.0)
+    slope, curvature = fine + correction, 2.0 * value - above - below
     distance = near
     noise = 16.0 * jnp.finfo(values.dtype).eps * jnp.maximum(jnp.abs(above), jnp.abs(below))
-    clear = inside & (curvature > noise) & (jnp.abs(slope) > noise) & (jnp.abs(slope) < 2.0 * curvature)
+    # What is small beside the correction may be the fifth derivative's, where the payoff bends a lot within a step.
+    sure = jnp.abs(slope) > jnp.maximum(noise, 0.5 * jnp.abs(correction))
+    clear = inside & (curvature > noise) & sure & (jnp.abs(slope) < 2.0 * curvature)
     safe = jnp.where(clear, curvature, 1.0)
     gain = jnp.where(clear, jnp.square(slope) / (8.0 * safe), 0.0)
     return gain, here + jnp.where(clear, 0.5 * distance * slope / safe, 0.0)

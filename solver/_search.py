@@ -5,7 +5,7 @@ gains a hundredfold by a distant deviation (Judd, Renner & Schmedders 2012). So 
 whole set of strategies and, more finely, around the point at hand; every separate hill is climbed by a compass search,
 which uses no derivatives, so that an error in a derivative cannot hide a deviation. Where a payoff seems to have
 several hills, the search is repeated in one part of the firm's strategies after the other, with the same points closer
-together; where it may jump, both sides of a jump are looked at.
+together; at edges of its smooth pieces both sides are looked at.
 """
 
 import functools
@@ -18,11 +18,11 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from ._conditions import Conditions
+from ._edges import beside_edges
 from ._errors import GameError
 from ._feasible import Feasible
 from ._game import Game
 from ._hills import HILLS, bends_often, best_hill, first_largest, highest_hills, picked, summit
-from ._jumps import beside_jumps
 from ._samples import Line, around, in_box, over_bounds, parts_of, ridge
 from ._signature import with_signature
 
@@ -65,7 +65,7 @@ def deviations(
     steepest: Float[Array, "firm own"],
     feasible: Feasible | None = None,
     kinked: Bool[Array, " strategy"] | None = None,
-    jumps: bool = False,
+    edges: bool = False,
 ) -> tuple[Float[Array, " strategy"], Float[Array, " firm"], Bool[Array, ""]]:
     """Every firm's best deviation from z found (all in one vector, each against the others in z), the gains, and
     whether payoffs were free of NaN. A firm that cannot gain keeps its strategies and has gain 0.
@@ -73,13 +73,14 @@ def deviations(
     Points are sampled in the game `judged`; the hills found are climbed in the game of `conditions`. `steepest` is
     the direction in which each firm's own payoff curves upwards most, which firms with several strategies try too. With
     constraints, points that are not `feasible` are moved to where they are, and do not count if that fails. Of those
-    that are `kinked` no parabola tells what the nearest summit gains. `jumps` says whether payoffs may jump.
+    that are `kinked` no parabola tells what the nearest summit gains. `edges` says whether payoffs may have kinks or
+    jumps.
     """
     layout = conditions.layout
     firms = jnp.arange(layout.firms, dtype=jnp.int32)
 
     def one(firm, way):
-        return _deviation(conditions, z, scale, firm, search, judged, way, feasible, kinked, jumps)
+        return _deviation(conditions, z, scale, firm, search, judged, way, feasible, kinked, edges)
 
     found = jax.vmap(one)(firms, steepest)
     best = z
@@ -101,7 +102,7 @@ def _deviation(
     steepest,
     feasible: Feasible | None,
     kinked,
-    jumps,
+    edges,
 ) -> Deviation:
     layout = conditions.layout
     count = layout.own.shape[1]
@@ -124,10 +125,10 @@ def _deviation(
         return value if feasible is None else jnp.where(feasible.allows(firm, everyone), value, -jnp.inf)
 
     def judge(own):
-        """The payoff in the game that is judged, and the signature of its decisions, if it may jump."""
-        if jumps:
+        """The payoff in the game that is judged, and the signature of its decisions, if it may have edges."""
+        if edges:
             return with_signature(lambda own: payoff_in(judged, own), own)
-        return payoff_in(judged, own), jnp.zeros((), jnp.uint32)
+        return payoff_in(judged, own), jnp.zeros(2, jnp.uint32)
 
     lower, upper, here = (take(v) for v in (conditions.lower, conditions.upper, z))
     size = jnp.where(jnp.any(pick, axis=1), take(scale), 1.0)
@@ -214,10 +215,10 @@ def _deviation(
             near = near if sharp is None else jnp.where(sharp[c], 0.0, near)
             best = jnp.where((near > gain) & (np.arange(count) == c), nearby, jnp.where(near > gain, here, best))
             gain = jnp.maximum(near, gain)
-        if jumps:
+        if edges:
             every = jax.tree.map(lambda *parts: jnp.stack(parts), *lines)
             signs = jnp.stack(jnp.split(signatures, cuts)[1 : len(lines) + 1])
-            beside = jax.vmap(functools.partial(beside_jumps, judge), in_axes=(0, 0, 0, None, None))
+            beside = jax.vmap(functools.partial(beside_edges, judge), in_axes=(0, 0, 0, None, None))
             owns, tops = beside(every, jnp.stack(along), signs, here, value)
             own, top = picked(first_largest(tops), owns, tops)
             best = jnp.where(top - value > gain, own, best)

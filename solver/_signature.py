@@ -1,8 +1,8 @@
-"""Which branches a function takes: its result, and a number that differs (almost surely) where a branch differs.
+"""Which branches a function takes: its result, and a number for the decisions on the way to it.
 
-A payoff jumps only where its program decides: `jnp.where`, `floor`, a truth value used as a number. Two points with the
-same decisions are on the same smooth piece, however far apart their values are; between two points with different ones
-there is a place where a decision changes, and bisection finds it. Decisions inside loops are not seen.
+A payoff has kinks and jumps only where its program decides: `jnp.where`, `floor`, a truth value used as a number, the
+larger of two. Two points with the same decisions are on the same smooth piece, however far apart their values are;
+between two points with different ones there is an edge, and bisection finds it. Decisions inside loops are not seen.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,15 +11,17 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 from jax.extend.core import ClosedJaxpr, Literal
-from jaxtyping import Array, UInt32
+from jaxtyping import Array, Bool, UInt32
 
-from ._jaxprs import CALLS, called
+from ._jaxprs import CALLS, called, felt
 
-_STEPS = ("floor", "ceil", "round", "sign", "argmax", "argmin")
+Signature = UInt32[Array, "*point 2"]
+"""A number that differs (almost surely) where any decision differs, and one in which every decision has a bit."""
 
 
-def with_signature(function: Callable[..., Array], *arguments: Array) -> tuple[Array, UInt32[Array, ""]]:
+def with_signature(function: Callable[..., Array], *arguments: Array) -> tuple[Array, Signature]:
     """The result of a function of arrays, and the signature of the decisions on the way to it."""
     closed = jax.make_jaxpr(function)(*arguments)
     decisions: list[Array] = []
@@ -27,9 +29,20 @@ def with_signature(function: Callable[..., Array], *arguments: Array) -> tuple[A
     return result, _mixed(decisions)
 
 
+def differ(one: Signature, two: Signature) -> Bool[Array, "*point"]:
+    """Whether decisions differ."""
+    return one[..., 0] != two[..., 0]
+
+
+def differ_once(one: Signature, two: Signature) -> Bool[Array, "*point"]:
+    """Whether exactly one decision differs."""
+    return lax.population_count(one[..., 1] ^ two[..., 1]) == 1
+
+
 def _read(closed: ClosedJaxpr, arguments: Sequence[Any], decisions: list[Array]) -> list[Any]:
     jaxpr = closed.jaxpr
     known = dict(zip(jaxpr.invars, arguments, strict=True)) | dict(zip(jaxpr.constvars, closed.consts, strict=True))
+    live = felt(jaxpr)
 
     def look(atom: Any) -> Any:
         return jnp.asarray(atom.val, atom.aval.dtype) if isinstance(atom, Literal) else known[atom]
@@ -41,24 +54,45 @@ def _read(closed: ClosedJaxpr, arguments: Sequence[Any], decisions: list[Array])
         else:
             results = primitive.bind(*inputs, **params)
             results = list(results) if primitive.multiple_results else [results]
-            if primitive.name in ("select_n", "cond"):
-                decisions.append(inputs[0])
-            elif primitive.name in _STEPS or _to_whole(primitive.name, inputs, results):
-                decisions.append(results[0])
+            rule = _DECIDES.get(primitive.name)
+            if rule is not None and not live.isdisjoint(equation.outvars):
+                decisions.extend(rule(params, inputs, results[0]))
         known.update(zip(equation.outvars, results, strict=True))
     return [look(atom) for atom in jaxpr.outvars]
 
 
-def _to_whole(name: str, inputs: list[Any], results: list[Any]) -> bool:
-    """Whether a truth value or a whole number becomes something else, or something else becomes one."""
-    kinds = [np.result_type(part) for part in (*inputs, *results)]
-    return name == "convert_element_type" and not all(jnp.issubdtype(kind, jnp.inexact) for kind in kinds)
+Rule = Callable[[dict[str, Any], list[Any], Any], list[Array]]
 
 
-def _mixed(decisions: list[Array]) -> UInt32[Array, ""]:
-    """Whole numbers as one, by a random linear combination modulo 2^32."""
+def _to_whole(params: dict[str, Any], inputs: list[Any], result: Any) -> list[Array]:
+    """A truth value or a whole number becomes something else, or something else becomes one."""
+    kinds = (inputs[0].dtype, result.dtype)
+    return [] if all(jnp.issubdtype(kind, jnp.inexact) for kind in kinds) else [result]
+
+
+def _largest(params: dict[str, Any], inputs: list[Any], result: Any) -> list[Array]:
+    return [inputs[0] == jnp.expand_dims(result, params["axes"])]
+
+
+_DECIDES: dict[str, Rule] = {
+    **dict.fromkeys(("select_n", "cond"), lambda params, inputs, result: [inputs[0]]),
+    **dict.fromkeys(("floor", "ceil", "round", "sign", "argmax", "argmin"), lambda params, inputs, result: [result]),
+    **dict.fromkeys(("max", "min"), lambda params, inputs, result: [inputs[0] >= inputs[1]]),
+    **dict.fromkeys(("reduce_max", "reduce_min"), _largest),
+    "abs": lambda params, inputs, result: [inputs[0] < 0],
+    "clamp": lambda params, inputs, result: [inputs[1] < inputs[0], inputs[1] > inputs[2]],
+    "rem": lambda params, inputs, result: [jnp.floor(inputs[0] / inputs[1])],
+    "sort": lambda params, inputs, result: [jnp.argsort(inputs[0], axis=params["dimension"])],
+    "convert_element_type": _to_whole,
+}
+"""Name of a primitive -> its decisions, from its inputs and first result."""
+
+
+def _mixed(decisions: list[Array]) -> Signature:
     flat = [jnp.asarray(part).astype(jnp.int32).astype(jnp.uint32).reshape(-1) for part in decisions]
     every = jnp.concatenate(flat) if flat else jnp.zeros(0, jnp.uint32)
-    # Odd, so that a change of one decision is never lost.
+    # A random linear combination modulo 2^32. Odd, so that the change of one decision is never lost.
     factors = np.random.default_rng(0).integers(0, 2**31, every.shape, dtype=np.uint32) * np.uint32(2) + np.uint32(1)
-    return jnp.sum(every * factors, dtype=jnp.uint32)
+    places = np.arange(every.shape[0], dtype=np.uint32) % np.uint32(32)
+    bits = lax.reduce((every & jnp.uint32(1)) << jnp.asarray(places), np.uint32(0), lax.bitwise_xor, (0,))
+    return jnp.stack([jnp.sum(every * factors, dtype=jnp.uint32), bits])

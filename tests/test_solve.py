@@ -57,6 +57,10 @@ def _allowed(result: Equilibrium) -> float:
     return 30 * result.tol
 
 
+def _cases(names):
+    return [pytest.param(BY_NAME[n], id=n) for n in names]
+
+
 TYPICAL = ["cournot_three", "cournot_inactive", "logit_merged", "private_provision", "tullock_asymmetric"]
 # At equal taxes first-order conditions hold on one side of the kinks: only the certificate says that this is nothing.
 MISLEADING = "tax_competition"
@@ -70,7 +74,7 @@ CERTIFIED = [
 ]
 
 
-@pytest.mark.parametrize("case", [name for name in BY_NAME if name != MISLEADING])
+@pytest.mark.parametrize("case", _cases(name for name in BY_NAME if name != MISLEADING))
 def test_the_default_method_finds_every_known_equilibrium(case):
     result = solve(case.problem, certify=False)
     assert int(result.status) == Status.first_order
@@ -80,7 +84,7 @@ def test_the_default_method_finds_every_known_equilibrium(case):
         np.testing.assert_allclose(result.payoff, case.payoff, rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.parametrize("case", CERTIFIED)
+@pytest.mark.parametrize("case", _cases(CERTIFIED))
 def test_the_default_method_certifies_the_known_equilibrium(case):
     result = solve(case.problem)
     assert int(result.status) == Status.successful
@@ -102,7 +106,7 @@ METHODS: dict[str, Method] = {
 }
 
 
-@pytest.mark.parametrize("case", TYPICAL)
+@pytest.mark.parametrize("case", _cases(TYPICAL))
 @pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
 def test_every_method_finds_it(method, case):
     result = solve(case.problem, method, certify=False)
@@ -111,7 +115,7 @@ def test_every_method_finds_it(method, case):
     _check_corners(case, result)
 
 
-@pytest.mark.parametrize("case", ["cournot_three", "cournot_inactive", "logit_merged"])
+@pytest.mark.parametrize("case", _cases(["cournot_three", "cournot_inactive", "logit_merged"]))
 def test_plain_best_responses_find_it_where_they_converge(case):
     result = solve(case.problem, BestResponse(finish=False), certify=False)
     assert int(result.status) == Status.first_order
@@ -119,7 +123,7 @@ def test_plain_best_responses_find_it_where_they_converge(case):
     _check_corners(case, result)
 
 
-@pytest.mark.parametrize("case", ["cournot_five", "research_unstable"])
+@pytest.mark.parametrize("case", _cases(["cournot_five", "research_unstable"]))
 def test_damped_best_responses_converge_where_undamped_ones_do_not(case):
     plain = BestResponse(finish=False, damping=0.25)
     result = solve(case.problem, plain, certify=False, throw=False, max_steps=1000)
