@@ -65,9 +65,9 @@ Rule = Callable[[dict[str, Any], list[Any], Any], list[Array]]
 
 
 def _to_whole(params: dict[str, Any], inputs: list[Any], result: Any) -> list[Array]:
-    """A truth value or a whole number becomes something else, or something else becomes one."""
-    kinds = (inputs[0].dtype, result.dtype)
-    return [] if all(jnp.issubdtype(kind, jnp.inexact) for kind in kinds) else [result]
+    """A truth value or a whole number becomes a real one, or a real one becomes whole."""
+    real = [jnp.issubdtype(kind, jnp.inexact) for kind in (inputs[0].dtype, result.dtype)]
+    return [result] if real[0] != real[1] else []
 
 
 def _largest(params: dict[str, Any], inputs: list[Any], result: Any) -> list[Array]:
