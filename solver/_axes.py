@@ -88,10 +88,10 @@ def knobs(problem: Problem, names: Sequence[str], what: str) -> tuple[Knob, ...]
         for other in found[:i]:
             if (one.path, one.index) == (other.path, other.index):
                 raise GameError(f"{what}: '{one.name}' and '{other.name}' are the same parameter; keep one of them.")
-        if (one.path, one.index) in chosen:
+        if (who := chosen.get((one.path, one.index))) is not None:
             raise GameError(
-                f"{what}: '{one.name}' is chosen by the leader, so it cannot be set as well; take another "
-                "parameter, or sweep the game without its leader."
+                f"{what}: '{one.name}' is what the {who} of this problem chooses, so it cannot be set as well; take "
+                f"another parameter, or the game without its {who}."
             )
     return found
 
@@ -181,13 +181,13 @@ def _index(name: str, text: str, shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(i % n for i, n in zip(index, shape, strict=True))
 
 
-def _chosen(problem: Any) -> list[tuple[tuple[str, ...], tuple[int, ...]]]:
-    """What the leaders and players of the stages inside `problem` choose, as (path, index)."""
-    every, above = [], ("game",)
+def _chosen(problem: Any) -> dict[tuple[tuple[str, ...], tuple[int, ...]], str]:
+    """What the leaders and players of the stages inside `problem` choose: (path, index) -> kind of problem."""
+    every, above = {}, ("game",)
     while isinstance(inner := getattr(problem, "game", None), Problem):
         for name in problem.chosen():
             lever = knob(inner, name)
-            every.append(((*above, *lever.path), lever.index))
+            every[(*above, *lever.path), lever.index] = type(problem).__name__
         problem, above = inner, (*above, "game")
     return every
 

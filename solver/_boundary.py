@@ -16,7 +16,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Float
 
-from ._axes import Knob, knob, put
+from ._axes import Knob, knobs, put
 from ._best_response import BestResponse
 from ._branch_points import Given
 from ._check import check_options, check_start, prepare
@@ -136,7 +136,7 @@ def boundary(
     5.5
     """
     problem = prepare(problem)
-    where = knob(problem, parameter)
+    (where,) = knobs(problem, (parameter,), "parameter")
     method = BestResponse() if method is None else method
     if start is not None:
         if not isinstance(problem, Game):

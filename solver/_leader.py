@@ -18,7 +18,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Float
 
-from ._axes import Knob, knob, put
+from ._axes import Knob, knob, knobs, put
 from ._check import check
 from ._equilibrium import equilibrium, nash
 from ._errors import GameError
@@ -135,7 +135,7 @@ def _row(values: Any, game: Problem, what: str) -> Float[Array, " n"]:
 @check.register
 def _(leader: Leader) -> None:
     check(leader.game)
-    knob(leader.game, leader.choose)
+    knobs(leader.game, (leader.choose,), "choose")
     check_objective(leader.game, leader.maximize)
 
 

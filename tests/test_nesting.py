@@ -1,10 +1,25 @@
 """Problems inside problems: a tax before a discrete stage, a discrete stage before a game with several equilibria."""
 
+import re
+
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from jaxtyping import Array, Float
 
-from nashgrid.solver import Game, HighestOutcome, Leader, Newton, Selected, Stage, Status, parameter, solve
+from nashgrid.solver import (
+    Game,
+    GameError,
+    HighestOutcome,
+    Leader,
+    Newton,
+    Selected,
+    Stage,
+    Status,
+    boundary,
+    parameter,
+    solve,
+)
 from tests.judged import evidence
 
 
@@ -82,3 +97,11 @@ def test_a_discrete_stage_before_the_best_of_several_equilibria():
     np.testing.assert_allclose(np.abs(eq.subgame.strategy["x"]), 1.5**0.5, rtol=1e-9)
     assert int(eq.outcomes["equilibrium_count"]) == 3
     assert eq.concept.count("the highest welfare") == 2
+
+
+def test_what_is_chosen_already_cannot_be_chosen_again():
+    stage = Stage(TaxedEntry(), "enter")
+    with pytest.raises(GameError, match=re.escape("'enter[0]' is what the Stage of this problem chooses")):
+        solve(Leader(stage, "enter[0]", "revenue", choices=(0.0, 1.0)))
+    with pytest.raises(GameError, match="'tax' is what the Leader of this problem chooses"):
+        boundary(Leader(TaxedEntry(), "tax", "revenue", interval=(0, 3)), "tax", (0.0, 1.0), lambda eq: eq.payoff[0])

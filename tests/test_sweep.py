@@ -219,7 +219,7 @@ def test_sequential_play():
     assert data.q.dims == data.subgame_payoff.dims == ("intercept", "firm")
     assert data.choice_payoff.dims == ("intercept", "choice") and data.choice.values.tolist() == [2.0, 4.0, 6.0]
     assert data.subgame_status.dims == ("intercept",) and data.subgame_status.dtype == np.int8
-    with pytest.raises(GameError, match="chosen by the leader"):
+    with pytest.raises(GameError, match="is what the Leader of this problem chooses"):
         sweep(leader, {"first": [1.0, 2.0]})
 
 
