@@ -17,7 +17,9 @@ from ._hills import first_largest
 from ._kinks import continuous, lone, nearby
 from ._layout import Layout, own_blocks, same_owner, strategy_scale
 from ._linear import largest_eigenvalue, solve, spectral_radius, top_eigenvector
+from ._parabola import parabolic_deviations
 from ._search import GlobalSearch, deviations
+from ._smooth import Shape
 from ._solution import Certificate
 
 
@@ -29,13 +31,13 @@ def certify(
     *,
     tol: float,
     kinks: bool,
-    edges: bool,
+    shape: Shape,
 ) -> tuple[Certificate, Bool[Array, ""]]:
     """The certificate of the profile z, and whether payoffs and derivatives were finite wherever they were needed.
 
     `judged` is the game whose payoffs the deviation search compares: the same, except in sequential play. With `kinks`,
-    where the conditions fail by more than `tol`, slopes on both sides are looked at (see `_kinks`); with `edges`,
-    gains beside edges of the payoffs are searched for (see `_edges`).
+    where the conditions fail by more than `tol`, slopes on both sides are looked at (see `_kinks`). What the
+    `shape` of the payoffs allows is left out of the search.
     """
     game, layout, lower, upper = conditions.game, conditions.layout, conditions.lower, conditions.upper
     payoff, gradient, jacobian = own_derivatives(game, layout, z)
@@ -63,7 +65,11 @@ def certify(
     hessian = jnp.where(both & mine, jacobian / (jnp.sqrt(curvature)[:, None] * jnp.sqrt(curvature)[None, :]), 0.0)
     ways = _steepest(hessian, curvature, layout)
     at_kinks = None if peak is None else peak.here
-    best, gain, defined = deviations(conditions, z, size, search, judged, ways, kinked=at_kinks, edges=edges)
+    if shape is Shape.quadratic and layout.own.shape[1] == 1:
+        best, gain, defined = parabolic_deviations(conditions, z, size)
+    else:
+        edges = shape is Shape.edged
+        best, gain, defined = deviations(conditions, z, size, search, judged, ways, kinked=at_kinks, edges=edges)
     if peak is not None:
         best, gain = _higher(layout, peak, best, gain)
     scale = payoff_scale(layout, z, payoff, curvature, size)

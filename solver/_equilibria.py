@@ -26,7 +26,7 @@ from ._method import Iterate, Method, Steps
 from ._newton import Newton
 from ._priced import refuse_constraints
 from ._search import GlobalSearch
-from ._smooth import has_edges
+from ._smooth import Shape, shape_of_payoffs
 from ._solution import Equilibrium
 from ._starts import starting_points
 from ._status import Status
@@ -153,7 +153,7 @@ def every(
     conditions = conditions_of(fixed, layout, dtype)
     limits = {"tol": tol, "max_steps": max_steps}
     # Where nobody looks for deviations a kink is nothing.
-    kinks = search is not None and bool(lone(layout).any()) and has_edges(fixed, layout, dtype)
+    kinks = search is not None and bool(lone(layout).any()) and shape_of_payoffs(fixed, layout, dtype) is Shape.edged
 
     def judged(game: Game, z: Float[Array, " strategy"]) -> Equilibrium:
         return nash(game, _Judge() if kinks else _NEWTON, start=layout.unflatten(z), search=search, **limits)

@@ -27,7 +27,7 @@ from ._method import Method
 from ._pooled import Pooling
 from ._priced import Priced, priced
 from ._search import GlobalSearch
-from ._smooth import has_edges
+from ._smooth import Shape, shape_of_payoffs
 from ._solution import Certificate, Equilibrium
 from ._status import Status
 
@@ -68,9 +68,10 @@ def nash(
     layout, dtype = layout_of(play), dtype_of(play)
     options = {"layout": layout, "method": method, "tol": tol, "max_steps": max_steps, "search": search}
     begin = start_of(play, layout, dtype, start)
-    edges = kinks and search is not None and not isinstance(play, Priced) and has_edges(play, layout, dtype)
-    kinks = edges and bool(lone(layout).any())
-    search_for = functools.partial(_search, judged=judged, kinks=kinks, edges=edges, **options)
+    plain = kinks and search is not None and not isinstance(play, Priced)
+    shape = shape_of_payoffs(play, layout, dtype) if plain else Shape.smooth
+    kinks = shape is Shape.edged and bool(lone(layout).any())
+    search_for = functools.partial(_search, judged=judged, kinks=kinks, shape=shape, **options)
     found = implicit(play, begin, search=search_for, tol=tol, kinks=kinks)
     s = layout.unflatten(found.z)
     multipliers = {}
@@ -122,7 +123,7 @@ def _search(
     *,
     judged,
     kinks: bool,
-    edges: bool,
+    shape: Shape,
     layout,
     method,
     tol,
@@ -136,7 +137,7 @@ def _search(
             return certify_aggregative(conditions, z, search)
         if isinstance(conditions, KKT):
             return certify_constrained(conditions, z, search, judged)
-        return certify(conditions, z, search, judged, tol=tol, kinks=kinks, edges=edges)
+        return certify(conditions, z, search, judged, tol=tol, kinks=kinks, shape=shape)
 
     if search is None:
         end = method.run(conditions, begin, tol=tol, max_steps=max_steps)

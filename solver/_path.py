@@ -24,7 +24,7 @@ from ._layout import dtype_of, layout_of, strategy_scale
 from ._newton import Newton
 from ._priced import refuse_constraints
 from ._search import GlobalSearch
-from ._smooth import has_edges
+from ._smooth import shape_of_payoffs
 
 # Deviations are found to about eps^(1/3) of a strategy's size.
 _SAME = 20.0
@@ -111,7 +111,7 @@ def _compiled(game: Game, start, moves: int, tol: float, search: GlobalSearch) -
     layout, dtype = layout_of(game), dtype_of(game)
     conditions = conditions_of(game, layout, dtype)
     begin = start_of(game, layout, dtype, start)
-    edges = has_edges(game, layout, dtype)
+    shape = shape_of_payoffs(game, layout, dtype)
     same = _SAME * float(jnp.finfo(dtype).eps) ** (1 / 3)
     rows = np.arange(moves + 1, dtype=np.int32)
     path = jnp.where(rows[:, None] == 0, begin[None, :], jnp.nan)
@@ -123,7 +123,7 @@ def _compiled(game: Game, start, moves: int, tol: float, search: GlobalSearch) -
     def move(state):
         path, mover, gains, k, _, _ = state
         z = jnp.sum(jnp.where(rows[:, None] == k, path, 0.0), axis=0)
-        certificate, _ = certify(conditions, z, search, game, tol=tol, kinks=False, edges=edges)
+        certificate, _ = certify(conditions, z, search, game, tol=tol, kinks=False, shape=shape)
         relative = certificate.gain / certificate.payoff_scale
         firm, gain = jnp.argmax(relative).astype(jnp.int32), jnp.max(relative)
         settled = gain <= tol

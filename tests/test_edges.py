@@ -11,7 +11,7 @@ from nashgrid.games import IsoelasticCournot, LinearCournot, NicheDemand, SinghV
 from nashgrid.solver import Game, GlobalSearch, Status, best_response_path, parameter, solve
 from nashgrid.solver._layout import layout_of
 from nashgrid.solver._signature import differ, differ_once, with_signature
-from nashgrid.solver._smooth import has_edges
+from nashgrid.solver._smooth import Shape, shape_of_payoffs
 from tests.judged import evidence, judge
 
 CLIFF = 0.3141592653589793
@@ -117,41 +117,47 @@ class Made(Game):
 
 
 PROGRAMS = {
-    "powers": (lambda x, c: x**2.5 * jnp.exp(-x) / (c + x.sum()), False),
-    "a choice by a parameter": (lambda x, c: jnp.where(c > 0.5, x, 2.0 * x) * jnp.maximum(c, 0.0), False),
-    "matrices": (lambda x, c: jnp.linalg.solve(jnp.eye(2) + c * jnp.ones((2, 2)), x), False),
-    "a call": (lambda x, c: jax.jit(jnp.tanh)(x), False),
-    "a loop": (lambda x, c: jax.lax.scan(lambda s, _: (s * x, None), x, None, length=3)[0], False),
-    "max": (lambda x, c: jnp.maximum(x, c), True),
-    "abs in a call": (lambda x, c: jax.jit(jnp.abs)(x - c), True),
-    "clip": (lambda x, c: jnp.clip(x, 0.0, c), True),
-    "sort": (lambda x, c: jnp.sort(x), True),
-    "min in a loop": (lambda x, c: jax.lax.scan(lambda s, _: (jnp.minimum(s, x), None), x, None, length=3)[0], True),
-    "where": (lambda x, c: jnp.where(x < c, x, 2.0 * x), True),
-    "floor": (lambda x, c: jnp.floor(x), True),
-    "sign": (lambda x, c: jnp.sign(x - c), True),
-    "order": (lambda x, c: x[jnp.argsort(x)], True),
-    "truth as a number": (lambda x, c: x * (x < c).astype(x.dtype), True),
-    "a condition": (lambda x, c: jax.lax.cond(x[0] < c, jnp.sin, jnp.cos, x), True),
-    "somebody's derivative": (lambda x, c: jax.nn.relu(x), True),
+    "powers": (lambda x, c: x**2.5 * jnp.exp(-x) / (c + x.sum()), Shape.smooth),
+    "a choice by a parameter": (lambda x, c: jnp.where(c > 0.5, x, 2.0 * x) * jnp.maximum(c, 0.0), Shape.quadratic),
+    "matrices": (lambda x, c: jnp.ones((2, 2)) @ x * x / c, Shape.quadratic),
+    "a quotient": (lambda x, c: x**2 / (c + x.sum()), Shape.smooth),
+    "degree three": (lambda x, c: (c - x.sum()) * x * x[::-1], Shape.smooth),
+    "a solve": (lambda x, c: jnp.linalg.solve(jnp.eye(2) + c * jnp.ones((2, 2)), x), Shape.smooth),
+    "a call": (lambda x, c: jax.jit(jnp.tanh)(x), Shape.smooth),
+    "a loop": (lambda x, c: jax.lax.scan(lambda s, _: (s * x, None), x, None, length=3)[0], Shape.smooth),
+    "max": (lambda x, c: jnp.maximum(x, c), Shape.edged),
+    "abs in a call": (lambda x, c: jax.jit(jnp.abs)(x - c), Shape.edged),
+    "clip": (lambda x, c: jnp.clip(x, 0.0, c), Shape.edged),
+    "sort": (lambda x, c: jnp.sort(x), Shape.edged),
+    "min in a loop": (
+        lambda x, c: jax.lax.scan(lambda s, _: (jnp.minimum(s, x), None), x, None, length=3)[0],
+        Shape.edged,
+    ),
+    "where": (lambda x, c: jnp.where(x < c, x, 2.0 * x), Shape.edged),
+    "floor": (lambda x, c: jnp.floor(x), Shape.edged),
+    "sign": (lambda x, c: jnp.sign(x - c), Shape.edged),
+    "order": (lambda x, c: x[jnp.argsort(x)], Shape.edged),
+    "truth as a number": (lambda x, c: x * (x < c).astype(x.dtype), Shape.edged),
+    "a condition": (lambda x, c: jax.lax.cond(x[0] < c, jnp.sin, jnp.cos, x), Shape.edged),
+    "somebody's derivative": (lambda x, c: jax.nn.relu(x), Shape.edged),
 }
 
 
 @pytest.mark.parametrize(("how", "expected"), PROGRAMS.values(), ids=PROGRAMS)
 def test_programs_are_read(how, expected):
     game = Made(how=how)
-    assert has_edges(game, layout_of(game), jnp.dtype(jnp.float64)) == expected
+    assert shape_of_payoffs(game, layout_of(game), jnp.dtype(jnp.float64)) == expected
 
 
 def test_the_shipped_games():
     for game, expected in (
-        (LinearCournot(), False),
-        (NicheDemand(), False),
-        (IsoelasticCournot(), True),
-        (SinghVivesBertrand(), True),
-        (Line(), True),
+        (LinearCournot(), Shape.quadratic),
+        (NicheDemand(), Shape.smooth),
+        (IsoelasticCournot(), Shape.edged),
+        (SinghVivesBertrand(), Shape.edged),
+        (Line(), Shape.edged),
     ):
-        assert has_edges(game, layout_of(game), jnp.dtype(jnp.float64)) == expected, game
+        assert shape_of_payoffs(game, layout_of(game), jnp.dtype(jnp.float64)) == expected, game
 
 
 @pytest.mark.parametrize(
