@@ -42,7 +42,7 @@ class _Random(Game):
 
     def edges(self, s) -> Float[Array, "2 edge"]:
         """Own strategies, by firm, at which the payoff has a kink or jumps, given the other's."""
-        return jnp.zeros((2, 0)) + 0.0 * s["x"][:1]
+        return jnp.zeros((2, 0), s["x"].dtype)
 
 
 class Waves(_Random):

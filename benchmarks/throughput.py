@@ -18,10 +18,11 @@ from ._competitor import MAX_STEPS, TOLERANCE, Answer, Competitor, timed
 from ._environment import commit, environment, load, now
 from ._nashgrid import NASHGRID
 from ._plain import PLAIN
+from ._process import in_a_process
 from ._residual import residuals
 from ._scipy import SCIPY
 
-COMPETITORS = (SCIPY, PLAIN, *NASHGRID)
+PEERS = (SCIPY, PLAIN)
 SIZES = (10**2, 10**3, 10**4, 10**5, 10**6)
 QUICK_SIZES = SIZES[:3]
 QUICK_GAMES = ("linear_cournot_2", "logit_bertrand_3", "open_sourcing_4")
@@ -37,11 +38,25 @@ _PLATFORMS = ("cpu", "gpu")
 
 def run(*, quick: bool = False, say: Callable[[str], None] = print) -> dict[str, Any]:
     """The record: environment, parameters and one row for each game, competitor and number of points."""
-    every = cases()
-    chosen = [every[name] for name in QUICK_GAMES] if quick else list(every.values())
-    record = measure(chosen, COMPETITORS, QUICK_SIZES if quick else SIZES, say)
+    chosen, sizes = _work(quick)
+    others = in_a_process(quick=quick, say=say)
+    record = measure(chosen, NASHGRID, sizes, say)
     record["parameters"]["quick"] = quick
+    record["parameters"]["competitors"] |= {c.name: c.description for c in PEERS}
+    order = {case.name: k for k, case in enumerate(chosen)}
+    record["rows"] = sorted([*others, *record["rows"]], key=lambda row: order[row["game"]])
     return record
+
+
+def of_peers(*, quick: bool, say: Callable[[str], None]) -> dict[str, Any]:
+    """The record of the competitors that are not nashgrid."""
+    chosen, sizes = _work(quick)
+    return measure(chosen, PEERS, sizes, say)
+
+
+def _work(quick: bool) -> tuple[list[Case], tuple[int, ...]]:
+    every = cases()
+    return ([every[name] for name in QUICK_GAMES], QUICK_SIZES) if quick else (list(every.values()), SIZES)
 
 
 def measure(

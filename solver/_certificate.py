@@ -17,6 +17,7 @@ from ._hills import first_largest
 from ._kinks import continuous, lone, nearby
 from ._layout import Layout, own_blocks, same_owner, strategy_scale
 from ._linear import largest_eigenvalue, solve, spectral_radius, top_eigenvector
+from ._only_if import only_if
 from ._parabola import parabolic_deviations
 from ._search import GlobalSearch, deviations
 from ._smooth import Shape
@@ -122,13 +123,12 @@ class _Peaks(NamedTuple):
 def _peaks(game: Game, layout: Layout, z, payoff, size, lower, upper, wanted: Bool[Array, ""]) -> _Peaks:
     """Slopes beside each strategy, by name, and payoffs at a ladder of distances, so that a wrong slope hides no gain
     between the nearest points of the search; nothing is computed unless it is `wanted`."""
-    distance = nearby(z, size)
     rungs = 2 + int(np.ceil(np.log2(1e-3 / (64.0 * float(jnp.finfo(z.dtype).eps))) / 2.0))
     ladder = np.concatenate([side * 4.0 ** np.arange(rungs) for side in (-1.0, 1.0)])
     single = lone(layout)
 
-    def look(way: Float[Array, " strategy"]) -> tuple[Array, Array, Array]:
-        pick = way > 0
+    def look(way: Float[Array, " strategy"], z: Float[Array, " strategy"]) -> tuple[Array, Array, Array]:
+        pick, distance = way > 0, nearby(z, size)
         mine = jnp.any(pick[None, :] & (np.asarray(layout.owner)[None, :] == np.arange(layout.firms)[:, None]), axis=1)
 
         def at(step):
@@ -148,13 +148,11 @@ def _peaks(game: Game, layout: Layout, z, payoff, size, lower, upper, wanted: Bo
         gain = jnp.where(top > value, top - value, 0.0)
         return rises & falls & level, gain, jnp.clip(x + step * near, low, high)
 
-    def every(state: tuple[Array, _Peaks]) -> tuple[Array, _Peaks]:
-        here, gain, best = jax.vmap(look)(jnp.eye(layout.size, dtype=z.dtype))
-        return jnp.zeros_like(state[0]), _Peaks(here & single, gain, best)
+    def every(z: Float[Array, " strategy"]) -> _Peaks:
+        here, gain, best = jax.vmap(look, in_axes=(0, None))(jnp.eye(layout.size, dtype=z.dtype), z)
+        return _Peaks(here & single, gain, best)
 
-    # A loop of one step or none.
-    begin = (wanted, _Peaks(jnp.zeros(layout.size, bool), jnp.zeros_like(z), z))
-    return jax.lax.while_loop(lambda state: state[0], every, begin)[1]
+    return only_if(wanted, every, _Peaks(jnp.zeros(layout.size, bool), jnp.zeros_like(z), z), z)
 
 
 def _higher(layout: Layout, peak: _Peaks, best, gain):

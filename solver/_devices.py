@@ -119,9 +119,9 @@ def _program(parts: tuple[Any, ...], how: How, on: tuple[Any, ...]) -> Any:
     def lanes(arrays: Any, values: Float[Array, "lanes axis"]) -> Results:
         if on[0].platform != "cpu":
             return jax.vmap(one, in_axes=(None, 0))(arrays, values)
-        if len(values) == 1 or not taken_apart():
+        if len(values) < _APART or not _fused():
             return jax.lax.map(functools.partial(one, arrays), values, batch_size=_TOGETHER)
-        blocks = values.reshape(-1, min(len(values), _APART), values.shape[1])
+        blocks = values.reshape(-1, _APART, values.shape[1])
         results = jax.lax.map(lambda block: over_lanes(one, arrays, block), blocks)
         return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), results)
 
@@ -194,18 +194,22 @@ def whole(width: int) -> int:
 def _together() -> int:
     if devices()[0].platform != "cpu":
         return 1
-    return _APART if taken_apart() else _TOGETHER
+    return _APART if _fused() else _TOGETHER
 
 
-def taken_apart() -> bool:
-    """Whether programs are `over_lanes` instead of `vmap`."""
+def taken_apart(width: int) -> bool:
+    """Whether a program of that width is `over_lanes` instead of `vmap`: not for few points, as it compiles longer."""
+    return _fused() and whole(width) >= len(devices()) * _APART
+
+
+def _fused() -> bool:
     return devices()[0].platform == "cpu" and fuses_loops()
 
 
 def default_width() -> int:
     """How many points at a time suit the devices: some thousands for a processor core, more for an accelerator."""
     on = devices()
-    return len(on) * ((16 * _APART if taken_apart() else 2**11) if on[0].platform == "cpu" else 2**18)
+    return len(on) * ((16 * _APART if _fused() else 2**11) if on[0].platform == "cpu" else 2**18)
 
 
 def budget() -> int:

@@ -17,10 +17,10 @@ from ._hills import first_largest
 from ._samples import Line
 from ._signature import Signature, differ, differ_once
 
-_PLACES = 4
+_PLACES = 8
 """How many intervals are kept at a time, the most promising ones."""
 _STEPS = 128
-_NARROW = 2.0**-10
+_NARROW = 2.0**-5
 """Of an interval between samples: where several decisions change within less, they are taken for one."""
 
 Signed = Callable[[Float[Array, " own"]], tuple[Float[Array, ""], Signature]]

@@ -1,10 +1,10 @@
 """The hills of a payoff that was sampled along a line or in a box, and what is seen of their tops."""
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from ._low_discrepancy import low_discrepancy
+from ._only_if import only_if
 
 HILLS = 2
 """How many hills of each half of the points in a box are climbed."""
@@ -22,13 +22,13 @@ def best_hill(points, values, here, value):
     rise_right = (points > here) & (values > jnp.where(before <= here, value, left)) & (values >= right)
     rises = rise_left | rise_right
 
-    def highest(state):
+    def highest(values):
         # Compared by their tops, not by the points that happened to be sampled on them.
         height = jnp.where(rises, _tops(points, values), -jnp.inf)
-        return jnp.zeros_like(state[0]), first_largest(height) & (height > -jnp.inf)
+        return first_largest(height) & (height > -jnp.inf)
 
-    # A loop of one step or none: tops are computed only where there is a hill, which most payoffs have not.
-    return jax.lax.while_loop(lambda state: state[0], highest, (jnp.any(rises), jnp.zeros_like(rises)))[1]
+    # Most payoffs have no other hill.
+    return only_if(jnp.any(rises), highest, jnp.zeros_like(rises), values)
 
 
 def _tops(points, values):

@@ -216,10 +216,12 @@ def _deviation(
             best = jnp.where((near > gain) & (np.arange(count) == c), nearby, jnp.where(near > gain, here, best))
             gain = jnp.maximum(near, gain)
         if edges:
-            every = jax.tree.map(lambda *parts: jnp.stack(parts), *lines)
-            signs = jnp.stack(jnp.split(signatures, cuts)[1 : len(lines) + 1])
+            # Over the bounds only: what is around `here` is there as well.
+            wide = slice(0, 2 * count, 2)
+            every = jax.tree.map(lambda *parts: jnp.stack(parts), *lines[wide])
+            signs = jnp.stack(jnp.split(signatures, cuts)[1:][wide])
             beside = jax.vmap(functools.partial(beside_edges, judge), in_axes=(0, 0, 0, None, None))
-            owns, tops = beside(every, jnp.stack(along), signs, here, value)
+            owns, tops = beside(every, jnp.stack(along[wide]), signs, here, value)
             own, top = picked(first_largest(tops), owns, tops)
             best = jnp.where(top - value > gain, own, best)
             gain = jnp.maximum(top - value, gain)

@@ -89,10 +89,16 @@ _DECIDES: dict[str, Rule] = {
 
 
 def _mixed(decisions: list[Array]) -> Signature:
-    flat = [jnp.asarray(part).astype(jnp.int32).astype(jnp.uint32).reshape(-1) for part in decisions]
-    every = jnp.concatenate(flat) if flat else jnp.zeros(0, jnp.uint32)
-    # A random linear combination modulo 2^32. Odd, so that the change of one decision is never lost.
-    factors = np.random.default_rng(0).integers(0, 2**31, every.shape, dtype=np.uint32) * np.uint32(2) + np.uint32(1)
-    places = np.arange(every.shape[0], dtype=np.uint32) % np.uint32(32)
-    bits = lax.reduce((every & jnp.uint32(1)) << jnp.asarray(places), np.uint32(0), lax.bitwise_xor, (0,))
-    return jnp.stack([jnp.sum(every * factors, dtype=jnp.uint32), bits])
+    # One decision after the other: to put them together first would write as many arrays as there are decisions.
+    number = bits = jnp.zeros((), jnp.uint32)
+    random, place = np.random.default_rng(0), 0
+    for part in decisions:
+        every = jnp.asarray(part).astype(jnp.int32).astype(jnp.uint32).reshape(-1)
+        # A random linear combination modulo 2^32. Odd, so that the change of one decision is never lost.
+        factors = random.integers(0, 2**31, every.shape, dtype=np.uint32) * np.uint32(2) + np.uint32(1)
+        number = number + jnp.sum(every * factors, dtype=jnp.uint32)
+        places = (np.arange(place, place + len(factors)) % 32).astype(np.uint32)
+        each = (every & jnp.uint32(1)) << jnp.asarray(places)
+        bits = bits ^ lax.reduce(each, np.uint32(0), lax.bitwise_xor, (0,))
+        place += len(factors)
+    return jnp.stack([number, bits])

@@ -119,11 +119,13 @@ def sweep(
             else _cut(problem, how, labels, chunk, one)
         )
         here["block"] = str(points.block)
+        labels.attrs["program"] = _kind(points)
         opened = opened or create(store, labels, points, here)
         opened.check(here)
         sink: Sink = opened
     else:
         points = _cut(problem, how, labels, chunk, one)
+        labels.attrs["program"] = _kind(points)
         sink = Memory(labels, points)
     run(problem, how, points, values, sink, mine, progress)
     return sink.open()
@@ -146,6 +148,11 @@ def _cut(problem: Problem, how: How, labels: Schema, chunk: int | str, one: Equi
     while points.lanes > len(devices()) and TwoPasses(problem, how, points.lanes).first.memory() > budget():
         points = cut(labels.shape, points.lanes // 2)
     return points
+
+
+def _kind(points: Grid) -> str:
+    """How the program of a block is made."""
+    return "arrays taken apart" if taken_apart(points.lanes) else "vmap"
 
 
 def _shard(shard: tuple[int, int] | None, store: Any) -> tuple[int, int]:
@@ -180,6 +187,5 @@ def _provenance(problem: Problem, how: How, one: Any, version: str) -> dict[str,
         "certify": text(how.search),
         "dtype": str(one.payoff.dtype),
         "devices": f"{len(devices())} {devices()[0].device_kind}",
-        "program": "arrays taken apart" if taken_apart() else "vmap",
         "parameters": json.dumps(fixed),
     }

@@ -186,8 +186,9 @@ def test_solvers_are_those_of_vmap(name):
 
 
 PROGRAM = """
-from nashgrid.solver import configure
+from nashgrid.solver import _devices, configure
 configure()
+_devices._APART = 16  # Points a device, below which it does not pay.
 from tests.test_lowering import swept
 data = swept()
 assert data.attrs["program"] == "arrays taken apart", data.attrs["program"]
