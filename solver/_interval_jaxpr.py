@@ -14,11 +14,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import ShapedArray
-from jax.extend.core import ClosedJaxpr, Literal
+from jax.extend.core import ClosedJaxpr
 
 from ._errors import GameError
 from ._expression import CURVES, Graph
-from ._jaxprs import CALLS, called
+from ._jaxprs import CALLS, called, evaluated
 
 
 class Expressions(NamedTuple):
@@ -46,20 +46,7 @@ def graph_of(function: Callable, size: int, *parameters: Any) -> tuple[Graph, np
 
 
 def _read(graph: Graph, closed: ClosedJaxpr, arguments: Sequence[Value]) -> list[Value]:
-    jaxpr = closed.jaxpr
-    known: dict[Any, Value] = dict(zip(jaxpr.invars, arguments, strict=True))
-    known.update({var: np.asarray(const) for var, const in zip(jaxpr.constvars, closed.consts, strict=True)})
-
-    def look(atom: Any) -> Value:
-        if not isinstance(atom, Literal):
-            return known[atom]
-        # A Python number is what its type in the jaxpr says, 1 may be 1.0.
-        return np.asarray(atom.val, atom.aval.dtype if isinstance(atom.aval, ShapedArray) else None)
-
-    for equation in jaxpr.eqns:
-        results = _apply(graph, equation, [look(atom) for atom in equation.invars])
-        known.update(zip(equation.outvars, results, strict=True))
-    return [look(atom) for atom in jaxpr.outvars]
+    return evaluated(closed, arguments, np.asarray, functools.partial(_apply, graph))
 
 
 def _apply(graph: Graph, equation: Any, arguments: list[Value]) -> list[Value]:

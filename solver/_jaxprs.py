@@ -1,9 +1,13 @@
-"""What every reader of a jaxpr has to know: which primitives only call another jaxpr, and where they keep it."""
+"""What readers of jaxprs share: going through the equations, and through those that only call another jaxpr."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
+import numpy as np
+from jax.core import ShapedArray
 from jax.extend.core import ClosedJaxpr, Literal
+
+V = TypeVar("V")
 
 CALLS = (
     "jit",
@@ -22,6 +26,36 @@ def called(params: Mapping[str, Any]) -> ClosedJaxpr:
     """The jaxpr that one of `CALLS` calls, given its parameters."""
     inner = next(params[key] for key in ("jaxpr", "call_jaxpr", "fun_jaxpr") if key in params)
     return inner if isinstance(inner, ClosedJaxpr) else ClosedJaxpr(inner, ())
+
+
+def evaluated(
+    closed: ClosedJaxpr,
+    arguments: Sequence[V],
+    known: Callable[[Any], V],
+    apply: Callable[[Any, list[V]], Sequence[V]],
+) -> list[V]:
+    """The results of a jaxpr, in whatever takes the place of arrays.
+
+    Args:
+        closed: the jaxpr.
+        arguments: its arguments.
+        known: makes such a value of a constant.
+        apply: the values of an equation's results, given those of its inputs.
+    """
+    jaxpr = closed.jaxpr
+    values: dict[Any, V] = dict(zip(jaxpr.invars, arguments, strict=True))
+    values.update({var: known(const) for var, const in zip(jaxpr.constvars, closed.consts, strict=True)})
+
+    def look(atom: Any) -> V:
+        if not isinstance(atom, Literal):
+            return values[atom]
+        # A Python number is what its type in the jaxpr says, 1 may be 1.0.
+        return known(np.asarray(atom.val, atom.aval.dtype if isinstance(atom.aval, ShapedArray) else None))
+
+    for equation in jaxpr.eqns:
+        results = apply(equation, [look(atom) for atom in equation.invars])
+        values.update(zip(equation.outvars, results, strict=True))
+    return [look(atom) for atom in jaxpr.outvars]
 
 
 def felt(jaxpr: Any) -> set[Any]:

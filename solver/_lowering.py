@@ -16,14 +16,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jax.core import ShapedArray, Tracer
-from jax.extend.core import ClosedJaxpr, Literal
+from jax.core import Tracer
+from jax.extend.core import ClosedJaxpr
 
 from ._apart import Value, apart, filled, joined, uniform, whole
 from ._apart_moves import MOVES
 from ._apart_sums import COMPUTES
 from ._elements import Elements
-from ._jaxprs import CALLS, called
+from ._jaxprs import CALLS, called, evaluated
 from ._varying import varying_in_scan, varying_in_while
 
 
@@ -43,20 +43,11 @@ def over_lanes(function: Callable, shared: Any, rows: Any) -> Any:
 
 def _read(elements: Elements, closed: ClosedJaxpr, arguments: Sequence[Value]) -> list[Value]:
     """The results of a jaxpr."""
-    jaxpr = closed.jaxpr
-    known: dict[Any, Value] = dict(zip(jaxpr.invars, arguments, strict=True))
-    for var, const in zip(jaxpr.constvars, closed.consts, strict=True):
-        known[var] = uniform(const if isinstance(const, Tracer) else np.asarray(const))
 
-    def look(atom: Any) -> Value:
-        if not isinstance(atom, Literal):
-            return known[atom]
-        return uniform(np.asarray(atom.val, atom.aval.dtype if isinstance(atom.aval, ShapedArray) else None))
+    def known(constant: Any) -> Value:
+        return uniform(constant if isinstance(constant, Tracer) else np.asarray(constant))
 
-    for equation in jaxpr.eqns:
-        results = _apply(elements, equation, [look(atom) for atom in equation.invars])
-        known.update(zip(equation.outvars, results, strict=True))
-    return [look(atom) for atom in jaxpr.outvars]
+    return evaluated(closed, arguments, known, functools.partial(_apply, elements))
 
 
 def _apply(elements: Elements, equation: Any, arguments: list[Value]) -> list[Value]:

@@ -12,10 +12,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jax.extend.core import ClosedJaxpr, Literal
+from jax.extend.core import ClosedJaxpr
 from jaxtyping import Array, Bool, UInt32
 
-from ._jaxprs import CALLS, called, felt
+from ._jaxprs import CALLS, called, evaluated, felt
 
 Signature = UInt32[Array, "*point 2"]
 """A number that differs (almost surely) where any decision differs, and one in which every decision has a bit."""
@@ -40,25 +40,20 @@ def differ_once(one: Signature, two: Signature) -> Bool[Array, "*point"]:
 
 
 def _read(closed: ClosedJaxpr, arguments: Sequence[Any], decisions: list[Array]) -> list[Any]:
-    jaxpr = closed.jaxpr
-    known = dict(zip(jaxpr.invars, arguments, strict=True)) | dict(zip(jaxpr.constvars, closed.consts, strict=True))
-    live = felt(jaxpr)
+    live = felt(closed.jaxpr)
 
-    def look(atom: Any) -> Any:
-        return jnp.asarray(atom.val, atom.aval.dtype) if isinstance(atom, Literal) else known[atom]
-
-    for equation in jaxpr.eqns:
-        primitive, params, inputs = equation.primitive, equation.params, [look(atom) for atom in equation.invars]
+    def apply(equation: Any, inputs: list[Any]) -> list[Any]:
+        primitive, params = equation.primitive, equation.params
         if primitive.name in CALLS:
-            results = _read(called(params), inputs, decisions)
-        else:
-            results = primitive.bind(*inputs, **params)
-            results = list(results) if primitive.multiple_results else [results]
-            rule = _DECIDES.get(primitive.name)
-            if rule is not None and not live.isdisjoint(equation.outvars):
-                decisions.extend(rule(params, inputs, results[0]))
-        known.update(zip(equation.outvars, results, strict=True))
-    return [look(atom) for atom in jaxpr.outvars]
+            return _read(called(params), inputs, decisions)
+        results = primitive.bind(*inputs, **params)
+        results = list(results) if primitive.multiple_results else [results]
+        rule = _DECIDES.get(primitive.name)
+        if rule is not None and not live.isdisjoint(equation.outvars):
+            decisions.extend(rule(params, inputs, results[0]))
+        return results
+
+    return evaluated(closed, arguments, jnp.asarray, apply)
 
 
 Rule = Callable[[dict[str, Any], list[Any], Any], list[Array]]
