@@ -239,7 +239,7 @@ def test_a_sweep_is_labelled_certified_and_kept(tmp_path):
     np.testing.assert_allclose(slope, [[0.06, 0.12], [0.0, 0.0], [0.0, 0.0]], atol=1e-12)
     xr.testing.assert_identical(sweep(stage, axes, method=Newton(), sensitivity=("spill_back_value",),
                                       store=tmp_path / "map").load(), data)  # fmt: skip
-    with pytest.raises(GameError, match="chosen by"):
+    with pytest.raises(GameError, match="is what the Stage of this problem chooses"):
         sweep(stage, {"open[0]": [0.0, 1.0]})
 
 
