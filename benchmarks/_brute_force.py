@@ -17,10 +17,11 @@ _BESIDE = 1e-12
 
 
 @functools.partial(jax.jit, static_argnames="own")
-def best_on_grid(games: Game, profiles: jax.Array, own: int) -> jax.Array:
-    """The highest payoff of each firm on a grid of its own strategies against the profile, shape (game, firm).
+def gains_on_grid(games: Game, profiles: jax.Array, own: int) -> jax.Array:
+    """What each firm gains at the best point of a grid of its own strategies against the profile, shape (game, firm).
 
-    Beside the grid, both sides of the edges that a game says it has.
+    Beside the grid, both sides of the edges that a game says it has. The payoff of the profile itself is computed along
+    with the others: computed elsewhere it is rounded differently, which looks like a gain where it is close to zero.
     """
     line = jnp.linspace(0.0, WIDTH, LINE if own == 1 else SQUARE, dtype=profiles.dtype)
     grid = jnp.stack(jnp.meshgrid(*[line] * own, indexing="ij"), axis=-1).reshape(-1, own)
@@ -37,8 +38,14 @@ def best_on_grid(games: Game, profiles: jax.Array, own: int) -> jax.Array:
         if isinstance(game, Waves):
             at = game.edges({"x": profile})
             edges = jnp.clip(jnp.concatenate([at, at - _BESIDE, at + _BESIDE], axis=1), 0.0, WIDTH)
-        places = [jnp.concatenate([grid, edges[i][:, None]]) if own == 1 else grid for i in range(firms)]
-        return jnp.stack([jnp.max(jax.vmap(functools.partial(payoff, i))(places[i])) for i in range(firms)])
+
+        def gain(i):
+            here = profile[i * own : (i + 1) * own][None, :]
+            places = [here, grid, edges[i][:, None]] if own == 1 else [here, grid]
+            values = jax.vmap(functools.partial(payoff, i))(jnp.concatenate(places))
+            return jnp.max(values) - values[0]
+
+        return jnp.stack([gain(i) for i in range(firms)])
 
     return jax.vmap(one)(games, profiles)
 

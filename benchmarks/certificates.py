@@ -17,7 +17,7 @@ import numpy as np
 
 from nashgrid.solver import BestResponse, Game, Status, solve
 
-from ._brute_force import COARSE, LINE, SQUARE, best_on_grid, some_equilibrium
+from ._brute_force import COARSE, LINE, SQUARE, gains_on_grid, some_equilibrium
 from ._environment import commit, environment, load, now
 from ._random_games import FAMILIES, Constructed, Family
 
@@ -64,7 +64,7 @@ def _family(family: Family, games: int) -> dict[str, Any]:
         z, status, payoff, scale = _solved(batch, tol)
         counts.update(Status(int(code)).name for code in status)
         good = status == Status.successful
-        gain = _gains(batch, z, payoff) / scale
+        gain = _gains(batch, z, payoff.shape[1]) / scale
         off = gain.max(axis=1)
         if isinstance(batch, Constructed):
             off = np.maximum(off, np.abs(z - np.asarray(batch.profile)).max(axis=1) / 10.0)
@@ -114,14 +114,14 @@ def _program(games: Game, tol: float) -> tuple[jax.Array, ...]:
     return jax.lax.map(one, games, batch_size=TOGETHER)
 
 
-def _gains(games: Game, z: np.ndarray, payoff: np.ndarray) -> np.ndarray:
-    own = z.shape[1] // payoff.shape[1]
+def _gains(games: Game, z: np.ndarray, firms: int) -> np.ndarray:
+    own = z.shape[1] // firms
     # Few at a time: a grid for each.
     parts = []
     for k in range(0, len(z), 128):
         some = jax.tree.map(lambda leaf, k=k: leaf[k : k + 128], games)
-        parts.append(np.asarray(best_on_grid(some, jnp.asarray(z[k : k + 128]), own)))
-    return np.concatenate(parts) - payoff
+        parts.append(np.asarray(gains_on_grid(some, jnp.asarray(z[k : k + 128]), own)))
+    return np.concatenate(parts)
 
 
 def _rightly_refused(games: list[Game]) -> int | None:
