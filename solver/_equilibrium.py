@@ -7,7 +7,7 @@ and files are not its business.
 import dataclasses
 import functools
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -184,8 +184,8 @@ def _search(
     zero = jnp.zeros((), jnp.int32)
     number, by_firm = jnp.zeros_like(begin[0]), jnp.zeros(layout.firms, begin.dtype)
     chosen = (conditions.base if isinstance(conditions, KKT) else layout).unflatten(begin[: layout.chosen])
-    numbers = {field.name: number for field in dataclasses.fields(Certificate)}
-    blank = Certificate(**numbers | {"gain": by_firm, "payoff_scale": by_firm, "deviation": chosen})
+    known: dict[str, Any] = {"gain": by_firm, "payoff_scale": by_firm, "deviation": chosen}
+    blank = Certificate(**{field.name: known.get(field.name, number) for field in dataclasses.fields(Certificate)})
     unknown = jnp.full((method.escapes + 1, layout.size), jnp.nan, begin.dtype)
     no = jnp.zeros((), bool)
     first = _Attempt(begin, begin, blank, zero + Status.deviation_found, zero, zero, unknown, no)

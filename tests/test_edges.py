@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from figures.status_map import Line
-from jaxtyping import Array, Float
+from jaxtyping import Array, ArrayLike, Float
 
 from nashgrid.games import IsoelasticCournot, LinearCournot, NicheDemand, SinghVivesBertrand
 from nashgrid.solver import Game, GlobalSearch, Status, best_response_path, parameter, solve
@@ -65,7 +65,7 @@ class TwoCliffs(Cliff):
 class LongLine(Line):
     """Prices up to 10, sampled sparsely: an undercut gains in a range much narrower than the samples' spacing."""
 
-    def bounds(self):
+    def bounds(self) -> dict[str, tuple[ArrayLike, ArrayLike]]:
         return {"price": (0.0, 10.0)}
 
 
