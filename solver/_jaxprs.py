@@ -59,12 +59,14 @@ def evaluated(
 
 
 def felt(jaxpr: Any) -> set[Any]:
-    """The variables on which results depend other than through `stop_gradient`.
-
-    What is held fixed in derivatives, as the maximum in a softmax, has to cancel, or every derivative is wrong.
-    """
+    """The variables on which results depend other than through `stop_gradient`."""
     live = {atom for atom in jaxpr.outvars if not isinstance(atom, Literal)}
     for equation in reversed(jaxpr.eqns):
         if equation.primitive.name != "stop_gradient" and not live.isdisjoint(equation.outvars):
             live.update(atom for atom in equation.invars if not isinstance(atom, Literal))
     return live
+
+
+def only_shifts(equation: Any, live: set[Any]) -> bool:
+    """Whether an equation is a maximum that is not among what is `felt`, as the one in a softmax, which cancels."""
+    return equation.primitive.name in ("max", "reduce_max") and live.isdisjoint(equation.outvars)

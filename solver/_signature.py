@@ -15,7 +15,7 @@ from jax import lax
 from jax.extend.core import ClosedJaxpr
 from jaxtyping import Array, Bool, UInt32
 
-from ._jaxprs import CALLS, called, evaluated, felt
+from ._jaxprs import CALLS, called, evaluated, felt, only_shifts
 
 Signature = UInt32[Array, "*point 2"]
 """A number that differs (almost surely) where any decision differs, and one in which every decision has a bit."""
@@ -49,7 +49,7 @@ def _read(closed: ClosedJaxpr, arguments: Sequence[Any], decisions: list[Array])
         results = primitive.bind(*inputs, **params)
         results = list(results) if primitive.multiple_results else [results]
         rule = _DECIDES.get(primitive.name)
-        if rule is not None and not live.isdisjoint(equation.outvars):
+        if rule is not None and not only_shifts(equation, live):
             decisions.extend(rule(params, inputs, results[0]))
         return results
 

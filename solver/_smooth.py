@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jax.extend.core import Literal
 
 from ._game import Game
-from ._jaxprs import CALLS, called, felt
+from ._jaxprs import CALLS, called, felt, only_shifts
 from ._layout import Layout
 
 _MORE = 3
@@ -53,12 +53,14 @@ def _degrees(jaxpr: Any, given: list[int]) -> list[int]:
 
     for equation in jaxpr.eqns:
         inputs = [look(atom) for atom in equation.invars]
-        if not any(inputs) or live.isdisjoint(equation.outvars):
+        if not any(inputs):
             continue
         name, params = equation.primitive.name, equation.params
         if name in ("custom_jvp_call", "custom_vjp_call"):
             raise _EdgeError
-        if name in CALLS:
+        if only_shifts(equation, live):
+            degrees = [_MORE] * len(equation.outvars)
+        elif name in CALLS:
             degrees = _degrees(called(params).jaxpr, inputs)
         elif name == "scan":
             _degrees(params["jaxpr"].jaxpr, [_MORE] * len(inputs))
@@ -87,7 +89,7 @@ _POLYNOMIAL: dict[str, Callable[[Any, list[int]], int]] = {
     **dict.fromkeys(("add", "sub", "neg", "add_any", "reduce_sum", "cumsum", "select_n", "copy", "copy_p"), _largest),
     **dict.fromkeys(("broadcast_in_dim", "reshape", "squeeze", "expand_dims", "transpose", "rev", "slice"), _largest),
     **dict.fromkeys(("concatenate", "pad", "split", "unstack", "gather", "dynamic_slice"), _largest),
-    **dict.fromkeys(("dynamic_update_slice", "scatter", "convert_element_type", "stop_gradient"), _largest),
+    **dict.fromkeys(("dynamic_update_slice", "scatter", "convert_element_type"), _largest),
     **dict.fromkeys(("mul", "dot_general"), lambda _, inputs: sum(inputs)),
     "div": lambda _, inputs: _MORE if inputs[1] else inputs[0],
     "square": lambda _, inputs: 2 * inputs[0],
@@ -102,4 +104,6 @@ _SMOOTH = (
     *("erf", "erfc", "erf_inv", "lgamma", "digamma", "igamma", "igammac"),
     *("reduce_prod", "cumprod", "cumlogsumexp", "scatter-add", "scatter_add", "optimization_barrier"),
     *("reduce_precision", "custom_linear_solve", "triangular_solve", "cholesky", "lu"),
+    # Of any degree: what is held fixed in derivatives counts in payoffs all the same.
+    "stop_gradient",
 )

@@ -137,10 +137,8 @@ def _cut(problem: Problem, how: How, labels: Schema, chunk: int | str, one: Equi
         if isinstance(chunk, bool) or not isinstance(chunk, int | np.integer) or chunk < 1:
             raise GameError(f"chunk must be 'auto' or a whole number of points, at least 1, not {chunk!r}.")
         return cut(labels.shape, int(chunk))
-    lanes, one_result = (
-        default_width(),
-        sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(one)),
-    )
+    lanes = default_width()
+    one_result = sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(one))
     if one_result > _LARGE:
         # Few at a time: what is computed on the way to a result is some tens of times as large.
         lanes = max(len(devices()), min(lanes, budget() // (_ON_THE_WAY * one_result)))

@@ -155,6 +155,27 @@ def test_a_wrong_derivative_does_not_certify_itself(wrong):
     assert float(evidence(result).gain[0]) == pytest.approx(wrong**2, rel=1e-2)
 
 
+class HeldFixed(Game):
+    """x (2 - x), best at 1 to its derivative, and waves that the derivative is told to ignore."""
+
+    height: Float[Array, ""] = parameter(0.1)
+    firms = ("A",)
+
+    def bounds(self):
+        return {"x": (0.0, 2.0)}
+
+    def payoff(self, s):
+        x = s["x"]
+        return x * (2.0 - x) + self.height * jax.lax.stop_gradient(jnp.sin(5.0 * (x - 1.0)))
+
+
+def test_what_derivatives_are_told_to_ignore_counts():
+    result = solve(HeldFixed(), Newton(), throw=False)
+    assert float(evidence(result).residual) <= 1e-10 and int(result.status) == Status.deviation_found
+    assert float(evidence(result).gain[0]) > 1e-3
+    assert bool(solve(HeldFixed(0.0), Newton()).successful)
+
+
 def test_the_right_derivative_does():
     assert bool(solve(WrongDerivative(0.0), Newton()).successful)
 
