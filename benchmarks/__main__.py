@@ -12,7 +12,7 @@ from ._environment import configure
 from ._figure import draw
 from ._table import table, unmeasured
 
-BENCHMARKS = {"throughput": throughput.run, "certificates": certificates.run}
+BENCHMARKS = {"throughput": lambda out, **how: throughput.run(**how), "certificates": certificates.run}
 """Name -> what makes its record."""
 _RESULTS = Path(__file__).parent / "results"
 
@@ -42,7 +42,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"benchmarks: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("benchmarks: interrupted; nothing was written.", file=sys.stderr)
+        print("benchmarks: interrupted; the same command goes on with certificates.", file=sys.stderr)
         return 130
     return 0
 
@@ -53,7 +53,7 @@ def _one(name: str, out: Path, quick: bool) -> None:
     def say(line: str) -> None:
         print(f"[{time.monotonic() - begin:5.0f} s] {line}", flush=True)
 
-    record = BENCHMARKS[name](quick=quick, say=say)
+    record = BENCHMARKS[name](out, quick=quick, say=say)
     (out / f"{name}.json").write_text(json.dumps(record, indent=1, allow_nan=False) + "\n")
     if name == "throughput":
         draw(record, out / f"{name}.png")

@@ -6,9 +6,11 @@ refusal is right if global best responses on a grid have no fixed point; a sampl
 """
 
 import functools
+import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -30,19 +32,40 @@ REFUSED = 1000
 QUICK = 100
 
 
-def run(*, quick: bool = False, say: Callable[[str], None] = print) -> dict[str, Any]:
-    """The record: one row for each family of games."""
-    here, began = environment(), now()
-    rows = []
+def run(out: Path, *, quick: bool = False, say: Callable[[str], None] = print) -> dict[str, Any]:
+    """The record: one row for each family of games. A run that was stopped goes on behind its last whole family."""
+    part = out / "certificates.part.json"
+    record = _record(quick)
+    if part.exists() and _same(before := json.loads(part.read_text()), record):
+        record = before
+    done = {row["family"]: row for row in record["rows"]}
     for family in FAMILIES:
-        rows.append(_family(family, max(family.games // QUICK, 1) if quick else family.games))
-        say(summary(rows[-1]))
+        row = done.get(family.name)
+        if row is None:
+            row = _family(family, max(family.games // QUICK, 1) if quick else family.games)
+            record["rows"].append(row)
+            # In two steps, so that a process killed in between leaves the whole one.
+            part.with_suffix(".new").write_text(json.dumps(record, allow_nan=False))
+            part.with_suffix(".new").replace(part)
+        say(summary(row))
+    part.unlink()
+    here = record["environment"]
     here["load_average"] = [here["load_average"], load()]
+    return record
+
+
+def _same(before: dict[str, Any], now: dict[str, Any]) -> bool:
+    """Whether two records are of the same clean commit and parameters."""
+    known = now["commit"] is not None and not now["commit"].endswith("-dirty")
+    return known and all(before[part] == now[part] for part in ("commit", "parameters"))
+
+
+def _record(quick: bool) -> dict[str, Any]:
     return {
         "benchmark": "certificates",
-        "date": began,
+        "date": now(),
         "commit": commit(),
-        "environment": here,
+        "environment": environment(),
         "parameters": {
             "seed": SEED,
             "method": BestResponse().describe(),
@@ -51,7 +74,7 @@ def run(*, quick: bool = False, say: Callable[[str], None] = print) -> dict[str,
             "grid": {"one strategy": LINE, "two strategies": [SQUARE, SQUARE], "refusals": COARSE},
             "quick": quick,
         },
-        "rows": rows,
+        "rows": [],
     }
 
 

@@ -168,6 +168,35 @@ def test_a_false_certificate_is_counted(monkeypatch):
     assert "false certificates" in certificates.summary(honest)
 
 
+def test_a_count_that_was_stopped_goes_on_where_the_commit_is_the_same(monkeypatch, tmp_path):
+    monkeypatch.setattr(certificates, "commit", lambda: "0123abcd")
+    counted = []
+
+    def family(family, games):
+        if family is FAMILIES[2] and len(counted) == 2:
+            raise KeyboardInterrupt
+        counted.append(family.name)
+        row = dict.fromkeys(("games", "solved", "false_certificates", "seconds"), 1.0)
+        return row | {"family": family.name, "refused_looked_at": 0, "refused_rightly": None}
+
+    monkeypatch.setattr(certificates, "_family", family)
+    with pytest.raises(KeyboardInterrupt):
+        certificates.run(tmp_path, quick=True, say=str)
+    counted.append("stopped")
+    record = certificates.run(tmp_path, quick=True, say=str)
+    names = [f.name for f in FAMILIES]
+    assert counted == [*names[:2], "stopped", *names[2:]] and [row["family"] for row in record["rows"]] == names
+    assert list(tmp_path.iterdir()) == []
+
+    counted.clear()
+    with pytest.raises(KeyboardInterrupt):
+        certificates.run(tmp_path, quick=True, say=str)
+    monkeypatch.setattr(certificates, "commit", lambda: "0123abce")
+    counted.append("another commit")
+    certificates.run(tmp_path, quick=True, say=str)
+    assert counted[2:] == ["another commit", *names]
+
+
 def test_the_constructed_games_have_the_equilibria_they_were_made_to_have(monkeypatch):
     family = next(f for f in FAMILIES if f.name == "constructed")
     monkeypatch.setattr(certificates, "BLOCK", 32)
