@@ -2,8 +2,9 @@
 
 Most payoffs are made of smooth functions only, and what looks for kinks and jumps need not be compiled or run for them;
 if they are polynomials of degree two, three points say all there is to know. Read conservatively: what is not known to
-be smooth may have edges, and so may what comes with a derivative of its own. What functions do where they are not defined
-or have no derivative, as roots at zero and quotients at poles, is not looked at.
+be smooth may have edges, and so may what comes with a derivative of its own.
+What functions do where they are not defined or have no derivative, as roots at zero and quotients at poles, is not
+looked at.
 """
 
 import enum
