@@ -24,7 +24,11 @@ def main(argv: list[str] | None = None) -> int:
         description="Measure speed and error, and whether certificates can be trusted; write NAME.json and pictures.",
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"any of {', '.join(BENCHMARKS)}; by default all")
-    parser.add_argument("--quick", action="store_true", help="few games and points; about two minutes")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="few games and points: throughput takes two to three minutes on two free cores",
+    )
     parser.add_argument(
         "--out", type=Path, default=_RESULTS, metavar="DIR", help="where to write (default: %(default)s)"
     )

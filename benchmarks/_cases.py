@@ -16,6 +16,8 @@ from jaxtyping import Array, Float
 from nashgrid.games import IsoelasticCournot, LinearCournot, LogitBertrand, OpenSourcing, ResearchSpillovers
 from nashgrid.solver import Game
 
+from ._murphy_sherali_soyster import MurphySheraliSoyster
+
 SEED = 20250101
 Range = tuple[float, float]
 
@@ -32,7 +34,7 @@ class Case:
     rows: dict[str, Range] = dataclasses.field(default_factory=dict)
     """Field that is an array -> the range of each of its elements."""
     guess: Callable[[Any], Array] | None = None
-    """Where scipy and plain Newton start, if not in the middle of the bounds."""
+    """Where all but nashgrid start, if not in the middle of the bounds."""
 
     @property
     def strategy(self) -> str:
@@ -67,7 +69,7 @@ class Case:
         return eqx.tree_at(lambda game: [getattr(game, field) for field in parts], self.game, list(parts.values()))
 
     def start(self, game: Game) -> Float[Array, " firm"]:
-        """Where scipy and plain Newton start; nashgrid starts in the middle of the bounds, as it does by default."""
+        """Where all but nashgrid start; nashgrid starts in the middle of the bounds, as it does by default."""
         if self.guess is not None:
             return self.guess(game)
         lower, upper = self.bounds(game)
@@ -121,5 +123,12 @@ def cases() -> dict[str, Case]:
         OpenSourcing(outsiders=4, competition=0.3),
         {"owner_share": (0.1, 0.9), "openness": (0.0, 1.0), "closed_access": (0.2, 0.9), "spill_back": (0.2, 0.8)},
     )
-    every = [_linear(2), _linear(5), _isoelastic(2), _isoelastic(5), logit, research, opening]
+    murphy = Case(
+        "murphy_sherali_soyster_5",
+        "Murphy-Sherali-Soyster, 5 firms",
+        MurphySheraliSoyster(),
+        {"demand": (4000.0, 6000.0)},
+        {"cost": (2.0, 10.0)},
+    )
+    every = [_linear(2), _linear(5), _isoelastic(2), _isoelastic(5), murphy, logit, research, opening]
     return {case.name: case for case in every}

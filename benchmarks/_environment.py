@@ -12,6 +12,10 @@ import jax
 
 from nashgrid import solver
 
+_PACKAGES = (
+    "jax", "jaxlib", "numpy", "scipy", "equinox", "nashgrid", "numba", "llvmlite", "optimistix", "lineax", "nashopt",
+)  # fmt: skip
+
 
 def environment() -> dict[str, Any]:
     """Machine, versions and settings that matter for speed."""
@@ -20,7 +24,7 @@ def environment() -> dict[str, Any]:
         "cores": _cores(),
         "load_average": load(),
         "python": platform.python_version(),
-        **{name: _version(name) for name in ("jax", "jaxlib", "numpy", "scipy", "equinox", "nashgrid")},
+        **{name: _version(name) for name in _PACKAGES},
         "platform": jax.local_devices()[0].platform,
         "device_kind": jax.local_devices()[0].device_kind,
         "devices": jax.local_device_count(),

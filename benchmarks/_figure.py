@@ -7,10 +7,13 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-# Okabe and Ito's colours, which colour-blind readers can tell apart.
+# Okabe and Ito's colours, which colour-blind readers can tell apart, and grey; no two share a marker.
 _STYLES = {
+    "nashopt": ("NashOpt, one by one", "#7F7F7F", "X"),
     "scipy": ("scipy.optimize.root, one by one", "#000000", "*"),
     "plain": ("plain vmapped Newton", "#E69F00", "s"),
+    "optimistix": ("optimistix Newton, vmapped", "#CC79A7", "v"),
+    "numba": ("numba, by hand for each game", "#D55E00", "P"),
     "newton": ("nashgrid Newton", "#56B4E9", "^"),
     "best_response": ("nashgrid BestResponse", "#0072B2", "o"),
     "best_response_certified": ("nashgrid BestResponse, certified", "#009E73", "D"),
@@ -21,9 +24,9 @@ _ACROSS = 4
 def draw(record: dict[str, Any], file: Path) -> None:
     """Draw the record of `throughput` into a PNG file."""
     games = record["parameters"]["games"]
-    down = -(-(len(games) + 1) // _ACROSS)
-    across = min(_ACROSS, len(games) + 1)
-    figure = Figure(figsize=(3.4 * across, 3.0 * down + 0.8), layout="constrained")
+    across = min(_ACROSS, len(games))
+    down = -(-len(games) // across)
+    figure = Figure(figsize=(3.4 * max(across, 2), 3.0 * down + 1.6), layout="constrained")
     panels = figure.subplots(down, across, squeeze=False, sharex=True, sharey=True)
     flat = list(panels.flat)
     for ax, (name, game) in zip(flat, games.items(), strict=False):
@@ -32,9 +35,12 @@ def draw(record: dict[str, Any], file: Path) -> None:
     for ax in flat[len(games) :]:
         ax.set_axis_off()
     handles, labels = _legend(flat[: len(games)])
-    flat[len(games)].legend(handles, labels, loc="center", fontsize=9, frameon=False)
+    figure.legend(handles, labels, loc="outside lower center", ncols=min(across + 1, 4), fontsize=9, frameon=False)
     for i, ax in enumerate(flat[: len(games)]):
-        ax.tick_params(labelbottom=i + across >= len(games), labelleft=i % across == 0)
+        lowest = i + across >= len(games)
+        ax.tick_params(labelbottom=lowest, labelleft=i % across == 0)
+        # A common label would lie on the legend.
+        ax.set_xlabel("points solved in one call" if lowest else "", fontsize=10)
     here = record["environment"]
     tolerance = f"{record['parameters']['tolerance']:g}".replace("e-0", "e-")
     figure.suptitle(
@@ -42,7 +48,6 @@ def draw(record: dict[str, Any], file: Path) -> None:
         f"{here['devices']} x {here['device_kind']} ({here['cpu']}), jax {here['jax']}",
         fontsize=11,
     )
-    figure.supxlabel("points solved in one call", fontsize=10)
     figure.supylabel("equilibria / s", fontsize=10)
     FigureCanvasAgg(figure).print_figure(file, dpi=150, metadata={"Software": None})
 

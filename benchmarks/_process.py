@@ -12,7 +12,7 @@ from typing import Any
 
 import jax
 
-_FLAGS = os.environ.get("XLA_FLAGS", "")
+FLAGS = os.environ.get("XLA_FLAGS", "")
 """As they were before `configure` added to them."""
 
 
@@ -20,7 +20,7 @@ def in_a_process(*, quick: bool, say: Callable[[str], None]) -> list[dict[str, A
     """The rows of the competitors that are not nashgrid."""
     child = subprocess.Popen(
         [sys.executable, "-m", "benchmarks._process", *(["--quick"] if quick else [])],
-        env=os.environ | {"XLA_FLAGS": _FLAGS},
+        env=os.environ | {"XLA_FLAGS": FLAGS},
         stdout=subprocess.PIPE,
         text=True,
     )

@@ -4,13 +4,13 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 _HEAD = (
-    f"{'competitor':<25}{'points':>10}{'equilibria/s':>14}{'x scipy':>9}{'x plain':>9}"
+    f"{'competitor':<25}{'points':>10}{'equilibria/s':>14}{'x scipy':>9}{'x plain':>9}{'x numba':>9}"
     f"{'residual p99':>14}{'max':>9}{'within':>9}{'certified':>11}"
 )
 
 
 def table(record: dict[str, Any]) -> str:
-    """One block for each game; "x plain" compares with plain Newton at the same number of points."""
+    """One block for each game; "x plain" and "x numba" compare with these at the same number of points."""
     games = record["parameters"]["games"]
     return "\n".join(line for name, game in games.items() for line in _block(record, name, game["title"]))
 
@@ -23,16 +23,16 @@ def _block(record: dict[str, Any], name: str, title: str) -> Iterator[str]:
     yield f"\n{title}"
     yield _HEAD
     for row in rows:
-        who = f"{row['competitor']:<25}{row['points']:>10,}"
-        rate = row["equilibria_per_s"]
-        if rate is None:
-            yield f"{who}  {row['note']}"
+        begin = f"{row['competitor']:<25}{row['points']:>10,}"
+        speed = row["equilibria_per_s"]
+        if speed is None:
+            yield f"{begin}  {row['note']}"
             continue
-        yield who + "".join(
+        yield begin + "".join(
             [
-                f"{rate:>14,.0f}",
-                f"{_ratio(rate, scipy):>9}",
-                f"{_ratio(rate, rates.get(('plain', row['points']))):>9}",
+                f"{rate(speed):>14}",
+                f"{_ratio(speed, scipy):>9}",
+                *(f"{_ratio(speed, rates.get((who, row['points']))):>9}" for who in ("plain", "numba")),
                 f"{_size(row['residual_p99']):>14}{_size(row['residual_max']):>9}",
                 f"{row['share_within']:>9.2%}",
                 f"{'' if row['share_successful'] is None else format(row['share_successful'], '.2%'):>11}",
@@ -40,8 +40,13 @@ def _block(record: dict[str, Any], name: str, title: str) -> Iterator[str]:
         )
 
 
-def _ratio(rate: float, other: float | None) -> str:
-    return f"{rate / other:.3g}" if other else ""
+def rate(speed: float) -> str:
+    """Equilibria per second as text; below ten with a decimal."""
+    return f"{speed:,.0f}" if speed >= 10 else f"{speed:.1f}"
+
+
+def _ratio(speed: float, other: float | None) -> str:
+    return f"{speed / other:.3g}" if other else ""
 
 
 def _size(residual: float | None) -> str:

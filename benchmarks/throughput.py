@@ -1,11 +1,12 @@
 """Equilibria per second against the number of points, with the residual that was reached.
 
 Each competitor solves the same points to the same tolerance. Compilation is timed apart; then one run warms up and the
-median of the next three counts. Only points whose residual, recomputed for all alike, is within the tolerance count as
-equilibria, and for certified rows only those whose certificate passed. A size that would take too long is skipped, and
-said to be.
+median of the next three counts, where short runs are repeated and their mean taken. Only points whose residual,
+recomputed for all alike, is within the tolerance count as equilibria, and for certified rows only those whose
+certificate passed. A size that would take too long is skipped, and said to be.
 """
 
+import math
 import statistics
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -17,16 +18,22 @@ from ._cases import SEED, Case, cases
 from ._competitor import MAX_STEPS, TOLERANCE, Answer, Competitor, timed
 from ._environment import commit, environment, load, now
 from ._nashgrid import NASHGRID
+from ._nashopt import NASHOPT
+from ._numba import NUMBA
+from ._optimistix import OPTIMISTIX
 from ._plain import PLAIN
-from ._process import in_a_process
+from ._process import FLAGS, in_a_process
 from ._residual import residuals
 from ._scipy import SCIPY
+from ._table import rate
 
-PEERS = (SCIPY, PLAIN)
+PEERS = (NASHOPT, SCIPY, PLAIN, OPTIMISTIX, NUMBA)
 SIZES = (10**2, 10**3, 10**4, 10**5, 10**6)
-QUICK_SIZES = SIZES[:3]
-QUICK_GAMES = ("linear_cournot_2", "logit_bertrand_3", "open_sourcing_4")
+QUICK_SIZES = (10**2, 10**4)
+QUICK_GAMES = ("linear_cournot_2", "isoelastic_cournot_2", "logit_bertrand_3")
 REPETITIONS = 3
+SHORTEST_S = 0.02
+"""What takes less by the first run is run several times in each repetition."""
 LIMIT_S = 20.0
 """A size is skipped if its runs would take longer than this together, going by the size before."""
 NUMBERS = (
@@ -42,7 +49,11 @@ def run(*, quick: bool = False, say: Callable[[str], None] = print) -> dict[str,
     others = in_a_process(quick=quick, say=say)
     record = measure(chosen, NASHGRID, sizes, say)
     record["parameters"]["quick"] = quick
-    record["parameters"]["competitors"] |= {c.name: c.description for c in PEERS}
+    competitors = {c.name: c.description for c in PEERS} | record["parameters"]["competitors"]
+    record["parameters"] |= {
+        "competitors": competitors,
+        "process": {"of their own": [c.name for c in PEERS], "with XLA_FLAGS": FLAGS},
+    }
     order = {case.name: k for k, case in enumerate(chosen)}
     record["rows"] = sorted([*others, *record["rows"]], key=lambda row: order[row["game"]])
     return record
@@ -84,8 +95,9 @@ def measure(
             "max_steps": MAX_STEPS,
             "seed": SEED,
             "repetitions": REPETITIONS,
+            "repetition_s": SHORTEST_S,
             "limit_s": LIMIT_S,
-            "start": "middle of the bounds; scipy and plain in logit_bertrand_3: cost + 1/price_coefficient",
+            "start": "middle of the bounds; in logit_bertrand_3 all but nashgrid: cost + 1/price_coefficient",
             "residual": "max |z - clip(z + g/|h|, lower, upper)| / max |z|, from the payoff by jax.grad",
             "games": {case.name: _described(case) for case in chosen},
             "competitors": {c.name: c.description for c in competitors},
@@ -111,16 +123,21 @@ def _rows(case: Case, competitor: Competitor, sizes: tuple[int, ...], say: Calla
         else:
             row = last = _timed(case, competitor, size)
         rows.append(row)
-        say(f"{case.name:<22}{competitor.name:<25}{size:>9,}  {summary(row)}")
+        say(f"{case.name:<26}{competitor.name:<25}{size:>9,}  {summary(row)}")
     return rows
 
 
 def _timed(case: Case, competitor: Competitor, size: int) -> dict[str, Any]:
     points = case.points(size)
     prepared = competitor.prepare(case, points)
-    prepared.run()
+    runs = max(1, math.ceil(SHORTEST_S / timed(prepared.run)))
+
+    def several() -> None:
+        for _ in range(runs):
+            answers[:] = [prepared.run()]
+
     answers: list[Answer] = []
-    seconds = [timed(lambda: answers.append(prepared.run())) for _ in range(REPETITIONS)]
+    seconds = [timed(several) / runs for _ in range(REPETITIONS)]
     return _row(case, competitor, size, **judged(case, points, answers[-1], seconds), compile_s=prepared.compile_s)
 
 
@@ -161,6 +178,6 @@ def summary(row: dict[str, Any]) -> str:
     worst = "infinite" if row["residual_max"] is None else f"{row['residual_max']:.0e}"
     passed = "" if row["share_successful"] is None else f", certified {row['share_successful']:.2%}"
     return (
-        f"{row['equilibria_per_s']:>13,.0f}/s  residual max {worst}, {row['share_within']:.2%} within tolerance{passed}"
-        f"  (compiled in {row['compile_s']:.1f} s)"
+        f"{rate(row['equilibria_per_s']):>13}/s  residual max {worst}, {row['share_within']:.2%} within tolerance"
+        f"{passed}  (compiled in {row['compile_s']:.1f} s)"
     )

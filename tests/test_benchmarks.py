@@ -2,25 +2,27 @@
 
 import dataclasses
 import json
+import sys
+import warnings
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from benchmarks import __main__ as command
-from benchmarks import _nashgrid, _residual, certificates, throughput
+from benchmarks import _nashgrid, _process, _residual, certificates, throughput
 from benchmarks._cases import cases
 from benchmarks._competitor import Answer, Competitor, Prepared
 from benchmarks._figure import draw
+from benchmarks._murphy_sherali_soyster import MurphySheraliSoyster
 from benchmarks._nashgrid import NASHGRID
 from benchmarks._plain import PLAIN
 from benchmarks._random_games import FAMILIES
 from benchmarks._residual import residuals
-from benchmarks._scipy import SCIPY
 from benchmarks._table import table, unmeasured
 
 from nashgrid.games import linear_cournot_equilibrium
-from nashgrid.solver import Status
+from nashgrid.solver import Status, solve
 from nashgrid.solver._axes import knobs, put
 
 CASE = cases()["linear_cournot_2"]
@@ -36,12 +38,34 @@ def exact(case, points):
     return Prepared(0.0, lambda: Answer(closed_form(points), None))
 
 
+FEW = {"nashopt": (1,), "scipy": (8,)}
+ANSWERS = {}
+
+
+def peers():
+    """All competitors on few points; their answers are kept in `ANSWERS`."""
+
+    def keeping(peer):
+        def prepare(case, points):
+            prepared = peer.prepare(case, points)
+
+            def run():
+                ANSWERS[peer.name] = prepared.run()
+                return ANSWERS[peer.name]
+
+            return Prepared(prepared.compile_s, run)
+
+        return dataclasses.replace(peer, prepare=prepare, sizes=FEW.get(peer.name))
+
+    return [keeping(peer) for peer in throughput.PEERS]
+
+
 @pytest.fixture(scope="module")
 def record():
-    scipy = dataclasses.replace(SCIPY, sizes=(8,))
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="jaxopt")  # Which nashopt imports, and which says that it is old.
         patch.setattr(_nashgrid, "default_width", lambda: 24)  # Three blocks, the last one not full.
-        return throughput.measure([CASE], (scipy, PLAIN, *NASHGRID), (64,), lambda line: None)
+        return throughput.measure([CASE], (*peers(), *NASHGRID), (64,), lambda line: None)
 
 
 def test_a_record_is_json_with_parameters_and_environment(record):
@@ -54,7 +78,8 @@ def test_a_record_is_json_with_parameters_and_environment(record):
 
 def test_every_rate_has_its_residual(record):
     measured = [row for row in record["rows"] if row["note"] is None]
-    assert {row["competitor"] for row in measured} == {"scipy", "plain", *(c.name for c in NASHGRID)}
+    present = [peer.name for peer in throughput.PEERS if peer.missing is None]
+    assert {row["competitor"] for row in measured} == {*present, *(c.name for c in NASHGRID)}
     for row in measured:
         assert 0.0 <= row["residual_p99"] <= row["residual_max"] <= 1e-8, row
         assert row["share_within"] == 1.0
@@ -75,7 +100,8 @@ def test_the_table_and_the_figure_show_every_competitor(record, tmp_path):
     lines = table(record).splitlines()
     for name in record["parameters"]["competitors"]:
         (line,) = [line for line in lines if line.split()[:1] == [name]]
-        assert "100.00%" in line
+        assert "100.00%" in line or "not installed" in line
+    assert any(line.split()[:1] == ["numba"] and " 1 " in line for line in lines) or throughput.NUMBA.missing
     draw(record, tmp_path / "figure.png")
     assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
 
@@ -108,6 +134,37 @@ def test_a_wrong_answer_is_caught_and_not_counted():
     assert row["residual_max"] is None and row["equilibria_per_s"] == 63.0
 
 
+@pytest.mark.parametrize("peer", throughput.PEERS, ids=lambda peer: peer.name)
+def test_a_wrong_answer_of_each_peer_is_caught(record, peer):
+    if peer.missing:
+        pytest.skip(peer.missing)
+    wrong = ANSWERS[peer.name].z.copy()
+    points = CASE.points(len(wrong))
+    assert residuals(CASE, points, wrong).max() <= 1e-8
+    wrong[0, 1] *= 1.0 + 1e-6
+    row = throughput.judged(CASE, points, Answer(wrong, None), [1.0, 1.0, 1.0])
+    assert row["residual_max"] > 1e-7 and row["equilibria_per_s"] == len(wrong) - 1
+
+
+@pytest.mark.parametrize("case", cases().values(), ids=list(cases()))
+def test_the_kernels_by_hand_agree_with_plain_newton(case, monkeypatch):
+    numba = pytest.importorskip("numba")
+    from benchmarks._numba_kernels import kernel
+
+    # As Python: the algebra is looked at here, and compiling it would take longer than all else.
+    monkeypatch.setattr(numba.config, "DISABLE_JIT", True)
+    points = case.points(64)
+    z = np.full((64, case.firms), np.nan)
+    kernel(case)(points, z)
+    np.testing.assert_allclose(z, PLAIN.prepare(case, points).run().z, rtol=1e-8)
+
+
+def test_the_oligopoly_of_1982_has_the_published_quantities():
+    found = solve(MurphySheraliSoyster())
+    expected = [36.9325, 41.8181, 43.7066, 42.6592, 39.1790]
+    np.testing.assert_allclose(found.strategy["quantity"], expected, atol=1e-4)
+
+
 def test_a_point_without_a_certificate_is_not_counted():
     points = CASE.points(64)
     answer = Answer(closed_form(points), np.arange(64) < 16)
@@ -128,6 +185,33 @@ def test_a_missing_competitor_says_so():
     absent = Competitor("absent", "", exact, missing="skipped: not installed")
     (row,) = throughput.measure([CASE], [absent], (4,), lambda line: None)["rows"]
     assert row["note"] == "skipped: not installed" and row["median_s"] is None
+
+
+def test_other_competitors_run_in_a_process_with_the_flags_as_they_were(tmp_path, monkeypatch):
+    child = tmp_path / "python"
+    monkeypatch.setattr(sys, "executable", str(child))
+    monkeypatch.setattr(_process, "FLAGS", "as before")
+    said = []
+    child.write_text("""#!/bin/sh\necho "$* under $XLA_FLAGS"\necho '{"rows": [{"points": 3}]}'\n""")
+    child.chmod(0o755)
+    assert _process.in_a_process(quick=True, say=said.append) == [{"points": 3}]
+    assert said == ["-m benchmarks._process --quick under as before"]
+    child.write_text("#!/bin/sh\nexit 3\n")
+    with pytest.raises(ChildProcessError, match="exit code 3"):
+        _process.in_a_process(quick=False, say=said.append)
+
+
+def test_the_record_says_in_which_process_others_ran(record, monkeypatch):
+    rows = [row for row in record["rows"] if row["competitor"] == "plain"]
+    monkeypatch.setattr(throughput, "in_a_process", lambda *, quick, say: rows)
+    monkeypatch.setattr(throughput, "NASHGRID", ())
+    whole = throughput.run(quick=True, say=lambda line: None)
+    assert whole["rows"] == rows
+    assert whole["parameters"]["process"] == {
+        "of their own": ["nashopt", "scipy", "plain", "optimistix", "numba"],
+        "with XLA_FLAGS": _process.FLAGS,
+    }
+    assert list(whole["parameters"]["competitors"]) == whole["parameters"]["process"]["of their own"]
 
 
 @pytest.mark.parametrize("case", cases().values(), ids=list(cases()))
@@ -181,19 +265,19 @@ def test_a_count_that_was_stopped_goes_on_where_the_commit_is_the_same(monkeypat
 
     monkeypatch.setattr(certificates, "_family", family)
     with pytest.raises(KeyboardInterrupt):
-        certificates.run(tmp_path, quick=True, say=str)
+        certificates.run(tmp_path, quick=True, say=lambda line: None)
     counted.append("stopped")
-    record = certificates.run(tmp_path, quick=True, say=str)
+    record = certificates.run(tmp_path, quick=True, say=lambda line: None)
     names = [f.name for f in FAMILIES]
     assert counted == [*names[:2], "stopped", *names[2:]] and [row["family"] for row in record["rows"]] == names
     assert list(tmp_path.iterdir()) == []
 
     counted.clear()
     with pytest.raises(KeyboardInterrupt):
-        certificates.run(tmp_path, quick=True, say=str)
+        certificates.run(tmp_path, quick=True, say=lambda line: None)
     monkeypatch.setattr(certificates, "commit", lambda: "0123abce")
     counted.append("another commit")
-    certificates.run(tmp_path, quick=True, say=str)
+    certificates.run(tmp_path, quick=True, say=lambda line: None)
     assert counted[2:] == ["another commit", *names]
 
 
