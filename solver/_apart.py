@@ -4,7 +4,9 @@ A `Value` stands for one array of every lane. Its axes of at most `SHORT` entrie
 (`_elements`); the others are the leading axes of the elements.
 """
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -13,8 +15,23 @@ from jax import lax
 
 from ._elements import Element, Elements, is_known, simplest
 
-SHORT = 6
+_SHORT: ContextVar[float] = ContextVar("_SHORT", default=6)
 """Axes of more entries are not taken apart."""
+
+
+@contextlib.contextmanager
+def entirely() -> Iterator[None]:
+    """Within this, all axes are short."""
+    token = _SHORT.set(float("inf"))
+    try:
+        yield
+    finally:
+        _SHORT.reset(token)
+
+
+def is_short(side: int) -> bool:
+    """Whether an axis of so many entries is taken apart."""
+    return side <= _SHORT.get()
 
 
 class Value(NamedTuple):
@@ -59,12 +76,12 @@ class Value(NamedTuple):
 
 def short(shape: tuple[int, ...]) -> list[int]:
     """The axes that are taken apart."""
-    return [k for k, side in enumerate(shape) if side <= SHORT]
+    return [k for k, side in enumerate(shape) if is_short(side)]
 
 
 def long(shape: tuple[int, ...]) -> list[int]:
     """The axes that are kept."""
-    return [k for k, side in enumerate(shape) if side > SHORT]
+    return [k for k, side in enumerate(shape) if not is_short(side)]
 
 
 def blank(shape: tuple[int, ...]) -> np.ndarray:

@@ -12,20 +12,20 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from ._apart import SHORT, Rule, Value, along, filled, joined, long, out, short, uniform
+from ._apart import Rule, Value, along, filled, is_short, joined, long, out, short, uniform
 from ._elements import Element, Elements, is_known
 
 
 def _reshape(elements: Elements, equation: Any, a: Value, *rest: Any) -> Value | None:
     shape, dtype = out(equation)
-    if rest or equation.params.get("dimensions") is not None:
+    if rest or (equation.primitive.name == "reshape" and equation.params.get("dimensions") is not None):
         return None
 
     def between(shape: tuple[int, ...]) -> list[int]:
         """Products of the short axes before, between and after the long ones."""
         products = [1]
         for side in shape:
-            products = [*products, 1] if side > SHORT else [*products[:-1], products[-1] * side]
+            products = [*products[:-1], products[-1] * side] if is_short(side) else [*products, 1]
         return products
 
     same = [a.shape[k] for k in a.kept] == [shape[k] for k in long(shape)] and between(a.shape) == between(shape)
@@ -85,7 +85,7 @@ def _transpose(elements: Elements, equation: Any, a: Value) -> Value:
 def _concatenate(elements: Elements, equation: Any, *arguments: Value) -> Value | None:
     shape, dtype = out(equation)
     axis = equation.params["dimension"]
-    if shape[axis] <= SHORT:
+    if is_short(shape[axis]):
         position = along(arguments[0], axis)[1]
         parts = np.concatenate([a.parts for a in arguments], axis=position)
         return filled(shape, dtype, list(parts.reshape(-1)))
@@ -135,7 +135,7 @@ def _cut(value: Value, axis: int, take: Callable[[Any, int], Any], at: np.ndarra
         if np.ndim(x) and np.shape(x)[position] > 1:
             x = np.take(x, at, axis=position) if is_known(x) else take(x, position)
         made.append(x)
-    if len(at) > SHORT:
+    if not is_short(len(at)):
         return filled(shape, value.dtype, made)
     # The axis has become a short one.
     sides = tuple(value.shape[k] for k in value.kept)
@@ -193,7 +193,7 @@ def _unstack(elements: Elements, equation: Any, a: Value) -> list[Value]:
 def _stack(elements: Elements, equation: Any, *arguments: Value) -> Value | None:
     shape, dtype = out(equation)
     axis = equation.params["axis"]
-    if shape[axis] > SHORT:
+    if not is_short(shape[axis]):
         return None
     before = sum(k < axis for k in short(shape))
     parts = np.stack([a.parts for a in arguments], axis=before)
@@ -259,6 +259,23 @@ def _scatter(elements: Elements, equation: Any, a: Value, index: Value, updates:
     return filled(a.shape, a.dtype, [pool[k] for k in np.asarray(numbers).reshape(-1)])
 
 
+def _scatter_add(elements: Elements, equation: Any, a: Value, index: Value, updates: Value) -> Value | None:
+    """Adding to entries at known indices."""
+    given = _known_index(index)
+    if given is None or a.kept or updates.kept:
+        return None
+    count = len(updates.flat)
+    each = np.eye(count, dtype=a.dtype).reshape(count, *updates.shape)
+    with jax.ensure_compile_time_eval():
+        zeros, at = jnp.zeros(a.shape, a.dtype), jnp.asarray(given[0])
+        params = equation.params
+        where = jax.vmap(lambda update: equation.primitive.bind(zeros, at, update, **params))(jnp.asarray(each))
+    made = list(a.flat)
+    for update, target in zip(*np.nonzero(np.asarray(where).reshape(count, -1)), strict=True):
+        made[target] = elements.op(lax.add_p, made[target], updates.flat[update])
+    return filled(a.shape, a.dtype, made)
+
+
 def _iota(elements: Elements, equation: Any) -> Value:
     shape, dtype = out(equation)
     axis = equation.params["dimension"]
@@ -281,6 +298,7 @@ MOVES: dict[str, Rule] = {
     "pad": _pad,
     "gather": _gather,
     "scatter": _scatter,
+    "scatter-add": _scatter_add,
     "dynamic_slice": _dynamic_slice,
     "iota": _iota,
 }

@@ -158,6 +158,7 @@ COMPUTES: dict[str, Rule] = {
     "reduce_prod": _reduce(lax.mul_p, lambda x, axes: jnp.prod(x, axes, dtype=x.dtype)),
     "reduce_and": _reduce(lax.and_p, lambda x, axes: jnp.all(x, axes)),
     "reduce_or": _reduce(lax.or_p, lambda x, axes: jnp.any(x, axes)),
+    "reduce_xor": _reduce(lax.xor_p, lambda x, axes: lax.reduce(x, x.dtype.type(0), lax.bitwise_xor, axes)),
     "argmax": _arg(lax.gt_p, lax.argmax),
     "argmin": _arg(lax.lt_p, lax.argmin),
     "dot_general": _dot_general,

@@ -45,7 +45,11 @@ class Elements:
         if primitive.name in _COMMUTES:
             keys.sort(key=repr)
         key = (primitive.name, *((k, str(v)) for k, v in sorted(params.items()) if v is not None), *keys)
-        return self.once(key, operands, lambda: primitive.bind(*self.alike(operands), **params))
+        return self.once(key, operands, lambda: self.bind(primitive, params, operands))
+
+    def bind(self, primitive: Any, params: dict[str, Any], operands: list[Element]) -> Element:
+        """The result of a primitive that cannot be simplified."""
+        return primitive.bind(*self.alike(operands), **params)
 
     def op(self, primitive: Any, *operands: Element) -> Element:
         """The result of an elementwise primitive with the parameters that it has by default."""
@@ -82,9 +86,12 @@ class _Default(NamedTuple):
 
     def bind(self, *operands: Any) -> Any:
         """The result."""
-        return getattr(lax, {"and": "bitwise_and", "or": "bitwise_or", "add_any": "add"}.get(self.name, self.name))(
-            *operands
-        )
+        return getattr(
+            lax,
+            {"and": "bitwise_and", "or": "bitwise_or", "xor": "bitwise_xor", "add_any": "add"}.get(
+                self.name, self.name
+            ),
+        )(*operands)
 
 
 def _fold(primitive: Any, params: dict[str, Any], operands: list[Element]) -> Element:
@@ -226,6 +233,7 @@ ELEMENTWISE = {
     *("sin", "cos", "tan", "asin", "acos", "atan", "atan2", "sinh", "cosh", "asinh", "acosh", "atanh"),
     *("erf", "erfc", "erf_inv", "lgamma", "digamma", "floor", "ceil", "round", "nextafter", "is_finite"),
     *("lt", "le", "gt", "ge", "eq", "ne", "and", "or", "not", "xor", "select_n", "convert_element_type"),
+    *("shift_left", "shift_right_logical", "population_count"),
     "stop_gradient",
 }
 """Primitives that `Elements.apply` takes."""
