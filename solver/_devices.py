@@ -1,15 +1,15 @@
 """Many points at once: one compiled program over all local devices.
 
-A program maps points to equilibria: `jit(shard_map(vmap(one)))`, so that each device runs its own loop and stops with
-its own slowest point. On processor cores `over_lanes` takes the place of `vmap` where the compiler has been told to
-fuse loops (`fuses_loops`). The width of a program is fixed: the last points of a sweep are padded, and nothing is
-compiled twice.
+A program maps points to equilibria. On processor cores it is a kernel (`_kernel`) where there can be one. Else it is
+`jit(shard_map(vmap(one)))`, so that each device runs its own loop and stops with its own slowest point; on processor
+cores `over_lanes` takes the place of `vmap` where the compiler has been told to fuse loops (`fuses_loops`). The width
+of such a program is fixed: the last points of a sweep are padded, and nothing is compiled twice.
 """
 
 import dataclasses
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import equinox as eqx
 import jax
@@ -23,6 +23,7 @@ from ._axes import Knob, put, take
 from ._configure import fuses_loops
 from ._equilibrium import equilibrium
 from ._game import Problem
+from ._kernel import Kernel, Running, available, cores, kernel
 from ._labels import derivative, evidence, reported
 from ._lowering import over_lanes
 from ._solution import Equilibrium
@@ -31,6 +32,9 @@ _TOGETHER = 64
 """Points that a processor core solves together: few enough to stay in its cache, and to stop early."""
 _APART = 1024
 """The same where arrays are taken apart: enough that calling an operation costs little beside it."""
+_LONG, _SHORT = 200_000, 8_000
+"""The most instructions of a kernel for many points, and for fewer than `_APART` a core: what compiles in a minute, and
+in a second."""
 
 Results = dict[str, Any]
 """Name of a variable -> its values, points first."""
@@ -86,6 +90,27 @@ def program(problem: Problem, how: How) -> Any:
     return _program(_hashable(problem), how, devices())
 
 
+def kernel_of(problem: Problem, how: How, width: int) -> Kernel | None:
+    """The kernel for blocks of so many points; the same object for the same arguments. None where there can be none."""
+    if devices()[0].platform != "cpu" or not available():
+        return None
+    arrays = eqx.partition(problem, eqx.is_array)[0]
+    leaves, structure = jax.tree.flatten(arrays)
+    most = _LONG if width >= _APART * cores() else _SHORT
+    return _kernel(_hashable(problem), how, structure, tuple((leaf.shape, leaf.dtype) for leaf in leaves), most)
+
+
+@functools.lru_cache(maxsize=16)
+def _kernel(parts: tuple[Any, ...], how: How, structure: Any, leaves: tuple[Any, ...], most: int) -> Kernel | None:
+    static = _static(parts)
+
+    def one(arrays: Any, values: Float[Array, " axis"]) -> Results:
+        return how.point(eqx.combine(arrays, static), values)
+
+    arrays = jax.tree.unflatten(structure, [jax.ShapeDtypeStruct(*leaf) for leaf in leaves])
+    return kernel(one, arrays, jax.ShapeDtypeStruct((len(how.axes),), jnp.result_type(float)), most)
+
+
 def shapes(problem: Problem, how: How) -> Equilibrium:
     """The shapes of the equilibrium of one problem; traced once for the same arguments."""
     return jax.eval_shape(_single(_hashable(problem), how), eqx.partition(problem, eqx.is_array)[0])
@@ -129,6 +154,46 @@ def _program(parts: tuple[Any, ...], how: How, on: tuple[Any, ...]) -> Any:
     return jax.jit(mapped)
 
 
+class Program(Protocol):
+    """What computes any number of points."""
+
+    kind: str
+    """What it is, in words."""
+
+    def start(self, points: Float[np.ndarray, "points axis"]) -> Any: ...
+    def finish(self, started: Any, points: Float[np.ndarray, "points axis"]) -> Results: ...
+    def memory(self) -> int: ...
+
+
+def lanes(problem: Problem, how: How, width: int) -> Program:
+    """What computes any number of points, about `width` at a time."""
+    found = kernel_of(problem, how, width)
+    return Lanes(problem, how, width) if found is None else KernelLanes(problem, found, width)
+
+
+class KernelLanes:
+    """A kernel: any number of points."""
+
+    kind = "kernel"
+
+    def __init__(self, problem: Problem, kernel: Kernel, width: int):
+        self.kernel, self.width = kernel, width
+        self.arrays = eqx.partition(problem, eqx.is_array)[0]
+
+    def start(self, points: Float[np.ndarray, "points axis"]) -> Running:
+        """Begin computing; does not wait."""
+        return self.kernel.start(self.arrays, points)
+
+    def finish(self, started: Running, points: Float[np.ndarray, "points axis"]) -> Results:
+        """The results of `start(points)`."""
+        del points
+        return started.results()
+
+    def memory(self) -> int:
+        """Bytes that a block needs."""
+        return self.width * self.kernel.bytes_of_results()
+
+
 @dataclasses.dataclass(frozen=True)
 class Started:
     """Results under way on the devices, `width` points at a time."""
@@ -145,6 +210,7 @@ class Lanes:
         self.arrays = eqx.partition(problem, eqx.is_array)[0]
         self.axes = len(how.axes)
         self.width = whole(width)
+        self.kind = "arrays taken apart" if _fused() and self.width >= len(devices()) * _APART else "vmap"
 
     def start(self, points: Float[np.ndarray, "points axis"]) -> Started:
         """Begin computing; does not wait."""
@@ -197,11 +263,6 @@ def _together() -> int:
     return _APART if _fused() else _TOGETHER
 
 
-def taken_apart(width: int) -> bool:
-    """Whether a program of that width is `over_lanes` instead of `vmap`: not for few points, as it compiles longer."""
-    return _fused() and whole(width) >= len(devices()) * _APART
-
-
 def _fused() -> bool:
     return devices()[0].platform == "cpu" and fuses_loops()
 
@@ -209,6 +270,8 @@ def _fused() -> bool:
 def default_width() -> int:
     """How many points at a time suit the devices: some thousands for a processor core, more for an accelerator."""
     on = devices()
+    if on[0].platform == "cpu" and available():
+        return 16 * _APART * cores()
     return len(on) * ((16 * _APART if _fused() else 2**11) if on[0].platform == "cpu" else 2**18)
 
 

@@ -6,11 +6,13 @@ buckets of one fixed size, solved with everything the method has, and put back i
 """
 
 import dataclasses
+import functools
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
 
-from ._devices import How, Lanes, Results, Started
+from ._devices import How, Results, lanes
 from ._game import Problem
 from ._labels import derivative
 from ._method import Method
@@ -26,20 +28,22 @@ class TwoPasses:
     def __init__(self, problem: Problem, how: How, width: int):
         short = dataclasses.replace(how, method=_once(how.method), max_steps=min(FIRST_STEPS, how.max_steps))
         self.how = how
-        self.first = Lanes(problem, short, width)
-        self.second = Lanes(problem, how, min(BUCKET, width)) if short != how else None
+        self.first = lanes(problem, short, width)
+        self._again = functools.cache(lambda: lanes(problem, how, min(BUCKET, width)))
+        self.second = short != how
 
-    def start(self, points: Float[np.ndarray, "points axis"]) -> Started:
+    def start(self, points: Float[np.ndarray, "points axis"]) -> Any:
         """Begin the first pass; does not wait."""
         return self.first.start(points)
 
-    def finish(self, started: Started, points: Float[np.ndarray, "points axis"]) -> tuple[Results, int]:
+    def finish(self, started: Any, points: Float[np.ndarray, "points axis"]) -> tuple[Results, int]:
         """The results of both passes, and the number of points solved."""
         results = self.first.finish(started, points)
         left = np.flatnonzero(~self.solved(results))
-        if self.second is not None and len(left):
+        if self.second and len(left):
             results = {name: np.array(value) for name, value in results.items()}
-            again = self.second.finish(self.second.start(points[left]), points[left])
+            second = self._again()
+            again = second.finish(second.start(points[left]), points[left])
             for name, value in again.items():
                 results[name][left] = value
         solved = self.solved(results)

@@ -18,7 +18,7 @@ from jaxtyping import ArrayLike
 from ._axes import grid, knobs, leaves, put
 from ._best_response import BestResponse
 from ._check import check_options, prepare
-from ._devices import How, budget, default_width, devices, shapes, taken_apart
+from ._devices import How, budget, default_width, devices, shapes
 from ._errors import GameError
 from ._fingerprint import array_text, fingerprint, text
 from ._game import Problem
@@ -119,13 +119,14 @@ def sweep(
             else _cut(problem, how, labels, chunk, one)
         )
         here["block"] = str(points.block)
-        labels.attrs["program"] = _kind(points)
-        opened = opened or create(store, labels, points, here)
+        if opened is None:
+            labels.attrs["program"] = TwoPasses(problem, how, points.lanes).first.kind
+            opened = create(store, labels, points, here)
         opened.check(here)
         sink: Sink = opened
     else:
         points = _cut(problem, how, labels, chunk, one)
-        labels.attrs["program"] = _kind(points)
+        labels.attrs["program"] = TwoPasses(problem, how, points.lanes).first.kind
         sink = Memory(labels, points)
     run(problem, how, points, values, sink, mine, progress)
     return sink.open()
@@ -146,11 +147,6 @@ def _cut(problem: Problem, how: How, labels: Schema, chunk: int | str, one: Equi
     while points.lanes > len(devices()) and TwoPasses(problem, how, points.lanes).first.memory() > budget():
         points = cut(labels.shape, points.lanes // 2)
     return points
-
-
-def _kind(points: Grid) -> str:
-    """How the program of a block is made."""
-    return "arrays taken apart" if taken_apart(points.lanes) else "vmap"
 
 
 def _shard(shard: tuple[int, int] | None, store: Any) -> tuple[int, int]:

@@ -14,6 +14,7 @@ os.environ.setdefault(
 import hypothesis
 import jax
 import matplotlib
+import pytest
 
 # The same examples every time: a failure can be repeated. HYPOTHESIS_PROFILE=default looks for new ones.
 hypothesis.settings.register_profile("repeatable", derandomize=True)
@@ -22,3 +23,11 @@ matplotlib.use("Agg")
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+@pytest.fixture
+def without_kernels(monkeypatch):
+    """Sweeps run as they do where there is no compiler for kernels, or another device."""
+    from nashgrid.solver import _devices
+
+    monkeypatch.setattr(_devices, "available", lambda: False)

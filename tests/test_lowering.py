@@ -188,6 +188,7 @@ def test_solvers_are_those_of_vmap(name):
 PROGRAM = """
 from nashgrid.solver import _devices, configure
 configure()
+_devices.available = lambda: False
 _devices._APART = 16  # Points a device, below which it does not pay.
 from tests.test_lowering import swept
 data = swept()
@@ -203,7 +204,7 @@ def swept() -> xr.Dataset:
     return sweep(game, axes, method=Newton(), certify=False, progress=False)
 
 
-def test_sweeps_use_it_where_loops_are_fused(tmp_path):
+def test_sweeps_use_it_where_loops_are_fused_and_there_are_no_kernels(tmp_path, without_kernels):
     environment = {k: v for k, v in os.environ.items() if k != "XLA_FLAGS"} | {"XDG_CACHE_HOME": str(tmp_path)}
     root = Path(__file__).parents[1]
     command = [sys.executable, "-c", f"import os, sys; sys.path.insert(0, {str(root)!r})\n{PROGRAM}"]

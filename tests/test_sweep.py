@@ -253,7 +253,7 @@ def test_wrong_arguments_are_refused_before_computing(call, says):
         call()
 
 
-def test_when_memory_runs_out_the_call_is_halved_and_no_point_is_lost(whole, monkeypatch):
+def test_when_memory_runs_out_the_call_is_halved_and_no_point_is_lost(whole, monkeypatch, without_kernels):
     call, widths = devices_module.Lanes._call, set()
 
     def small(self, points):
@@ -268,7 +268,7 @@ def test_when_memory_runs_out_the_call_is_halved_and_no_point_is_lost(whole, mon
     np.testing.assert_allclose(data.q, whole.q, rtol=1e-12, atol=1e-12)
 
 
-def test_other_errors_of_the_device_come_up(monkeypatch):
+def test_other_errors_of_the_device_come_up(monkeypatch, without_kernels):
     def fail(self, points):
         raise jax.errors.JaxRuntimeError("INTERNAL: the device is gone")
 
@@ -277,7 +277,7 @@ def test_other_errors_of_the_device_come_up(monkeypatch):
         sweep(Duopoly(), AXES, chunk=28, **QUICK)
 
 
-def test_automatic_blocks_fit_the_memory(monkeypatch):
+def test_automatic_blocks_fit_the_memory(monkeypatch, without_kernels):
     memory, start, needs, seen = devices_module.Lanes.memory, devices_module.Lanes.start, {}, []
 
     def measured(self):

@@ -1,0 +1,138 @@
+"""A function of one point compiled for the processor, and run over many points on all its cores.
+
+Compiled by LLVM from the text that `_kernel_read` writes, in about the time in which XLA would compile a part of it,
+and several times as fast: see `_kernel_ir`. Where it cannot be had (`kernel` returns None), XLA takes its place.
+"""
+
+import ctypes
+import functools
+import importlib.util
+import os
+import warnings
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Shaped
+
+from ._kernel_ir import LANES, UnsupportedError
+from ._kernel_read import written
+
+_BLOCK = 1024
+"""Points that a core computes before it takes the next ones."""
+
+
+@functools.cache
+def available() -> bool:
+    """Whether there is a compiler for kernels: not for every processor and version of Python, perhaps."""
+    return importlib.util.find_spec("llvmlite") is not None
+
+
+class Kernel:
+    """The compiled function.
+
+    Args:
+        function: (what all points share, the row of one point) -> results; pure.
+        shared: any tree of arrays; only shapes and types matter here.
+        row: shape and type of a row.
+        most: instructions, more of which take too long to compile.
+
+    Raises:
+        UnsupportedError: `function` does something that has no instructions, or too much.
+    """
+
+    def __init__(self, function: Callable, shared: Any, row: jax.ShapeDtypeStruct, most: int):
+        text, shapes = written(function, shared, row, most)
+        self.row = row
+        self.leaves, self.structure = jax.tree.flatten(shapes)
+        self._engine = _compiled(text)
+        kind = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 3, *[ctypes.c_int64] * 3)
+        self._call = kind(self._engine.get_function_address("kernel"))
+
+    def start(self, shared: Any, rows: Shaped[np.ndarray, "lanes column"]) -> "Running":
+        """Begin computing the results at many points, at least one; does not wait."""
+        return Running(self, shared, rows)
+
+    def run(self, shared: Any, rows: Shaped[np.ndarray, "lanes column"]) -> Any:
+        """The results at many points, at least one; points first."""
+        return self.start(shared, rows).results()
+
+    def bytes_of_results(self) -> int:
+        """Of one point."""
+        return sum(int(np.prod(leaf.shape, dtype=int)) * np.dtype(leaf.dtype).itemsize for leaf in self.leaves)
+
+
+class Running:
+    """A call that is being computed."""
+
+    def __init__(self, kernel: Kernel, shared: Any, rows: Shaped[np.ndarray, "lanes column"]):
+        self._kernel, self._count = kernel, len(rows)
+        stride = -(-self._count // LANES) * LANES
+        # Lanes last, and whole vectors of them: the last point again where there are no more.
+        columns = np.empty((rows.shape[1], stride), kernel.row.dtype)
+        columns[:, : self._count] = rows.T
+        columns[:, self._count :] = rows[-1][:, None]
+        given = [np.ascontiguousarray(leaf) for leaf in jax.tree.leaves(shared)]
+        self._outs = [np.empty((*leaf.shape, stride), leaf.dtype) for leaf in kernel.leaves]
+        addresses = [(ctypes.c_void_p * len(a))(*(x.ctypes.data for x in a)) for a in (given, self._outs)]
+
+        def part(first: int) -> tuple[Any, ...]:
+            last = min(first + _BLOCK, stride)
+            kernel._call(addresses[0], columns.ctypes.data, addresses[1], stride, first, last)
+            return given, columns  # Not to be given back before they have been read.
+
+        self._parts: list[Future] = [_pool().submit(part, first) for first in range(0, stride, _BLOCK)]
+
+    def results(self) -> Any:
+        """Wait for all of it; points first."""
+        for each in self._parts:
+            each.result()
+        every = [np.moveaxis(x[..., : self._count], -1, 0) for x in self._outs]
+        return jax.tree.unflatten(self._kernel.structure, every)
+
+
+def kernel(function: Callable, shared: Any, row: jax.ShapeDtypeStruct, most: int) -> Kernel | None:
+    """The kernel of a function (see `Kernel`), or None where there can be none."""
+    try:
+        return Kernel(function, shared, row, most)
+    except UnsupportedError:
+        return None
+    except RuntimeError as error:
+        warnings.warn(f"No kernel, as LLVM says: {error}. Please report it; XLA is used instead.", stacklevel=2)
+        return None
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # Not known on this system.
+        return os.cpu_count() or 1
+
+
+@functools.cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(cores(), thread_name_prefix="nashgrid")
+
+
+def _compiled(text: str) -> Any:
+    """Machine code from the text of a module."""
+    import llvmlite.binding as llvm  # Slow to import, and not needed for single points.
+
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    features = llvm.get_host_cpu_features().flatten()
+    target = llvm.Target.from_triple(llvm.get_process_triple())
+    # The text has no equal expressions and nothing to be folded: optimizing it takes longer than it saves.
+    machine = target.create_target_machine(cpu=llvm.get_host_cpu_name(), features=features, opt=1, jit=True)
+    module = llvm.parse_assembly(text)
+    module.verify()
+    for function in module.functions:
+        name = function.name
+        if function.is_declaration and not name.startswith("llvm.") and not llvm.address_of_symbol(name):
+            raise UnsupportedError(f"the function {name}, which the C library here does not have")
+    engine = llvm.create_mcjit_compiler(module, machine)
+    engine.finalize_object()
+    return engine

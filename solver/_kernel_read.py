@@ -1,0 +1,228 @@
+"""A function of one point as the text of a function over many of them, for LLVM.
+
+The same jaxpr that XLA would compile is read with every array taken apart entirely (`_apart`) and written out as
+instructions for eight lanes (`_kernel_ir`). Loops carry registers, and a lane whose condition fails keeps what it has.
+"""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from jax.core import Tracer
+from jax.extend.core import ClosedJaxpr
+
+from ._apart import Value, entirely, filled, uniform
+from ._apart_moves import MOVES
+from ._apart_sums import COMPUTES
+from ._jaxprs import CALLS, called, evaluated
+from ._kernel_arithmetic import ARITHMETIC
+from ._kernel_ir import LANES, Function, Instructions, Loop, Register, UnsupportedError, scalar_type, vector_type
+from ._kernel_math import FUNCTIONS
+
+_LARGEST = 4096
+_UNROLLED = 64
+"""Steps of a scan that reads or writes rows, written out one after the other."""
+
+
+def written(function: Callable, shared: Any, row: Any, most: int) -> tuple[str, Any]:
+    """The text of a function for LLVM, of at most so many instructions, and the shapes of its results for one point."""
+    closed, shapes = jax.make_jaxpr(function, return_shape=True)(shared, row)
+    text = Function(most)
+    with entirely():
+        elements = Instructions(text, ARITHMETIC | FUNCTIONS)
+        if any(np.size(x) > _LARGEST for x in jax.tree.leaves(shared)):
+            raise UnsupportedError(f"arrays of more than {_LARGEST} entries")
+        given = [_loaded(elements, k, np.shape(x), x.dtype, True) for k, x in enumerate(jax.tree.leaves(shared))]
+        given.append(_loaded(elements, None, row.shape, row.dtype, False))
+        for k, value in enumerate(_read(elements, closed, given)):
+            _store(elements, k, value)
+    body = "\n  ".join(text.lines)
+    needs = "\n".join(text.needs.values())
+    return (
+        f"""{needs}
+define void @kernel(ptr %shared, ptr %rows, ptr %outs, i64 %stride, i64 %first, i64 %last) {{
+begin:
+  %any = icmp slt i64 %first, %last
+  br i1 %any, label %entry, label %end
+entry:
+  %lane = phi i64 [%first, %begin], [%next, %{text.block}]
+  {body}
+  %next = add i64 %lane, {LANES}
+  %more = icmp slt i64 %next, %last
+  br i1 %more, label %entry, label %end
+end:
+  ret void
+}}
+""",
+        shapes,
+    )
+
+
+def _loaded(elements: Instructions, k: int | None, shape: tuple[int, ...], dtype: Any, same: bool) -> Value:
+    """An argument: number `k` of those that all points share, or the row of each point."""
+    text, kind = elements.function, scalar_type(dtype)
+    stored = "i8" if np.dtype(dtype) == np.bool_ else kind
+    pointer = "%rows"
+    if k is not None:
+        slot = text.value(f"getelementptr ptr, ptr %shared, i64 {k}", dtype).name
+        pointer = text.value(f"load ptr, ptr {slot}", dtype).name
+    made = []
+    for j in range(int(np.prod(shape, dtype=int))):
+        if same:
+            at = text.value(f"getelementptr {stored}, ptr {pointer}, i64 {j}", dtype).name
+            one = text.value(f"load {stored}, ptr {at}", dtype).name
+            if stored != kind:
+                one = text.value(f"icmp ne i8 {one}, 0", dtype).name
+            first = text.value(f"insertelement {vector_type(dtype)} poison, {kind} {one}, i32 0", dtype).name
+            mask = f"<{LANES} x i32> zeroinitializer"
+            splat = f"shufflevector {vector_type(dtype)} {first}, {vector_type(dtype)} poison, {mask}"
+            made.append(text.value(splat, dtype))
+        else:
+            at = _address(text, pointer, stored, j)
+            made.append(text.value(f"load {vector_type(dtype)}, ptr {at}, align 8", dtype))
+    return filled(shape, np.dtype(dtype), made)
+
+
+def _address(text: Function, pointer: str, kind: str, j: int) -> str:
+    """Of the current lanes of element `j`."""
+    start = text.value(f"mul i64 %stride, {j}", np.int64).name
+    lane = text.value(f"add i64 {start}, %lane", np.int64).name
+    return text.value(f"getelementptr {kind}, ptr {pointer}, i64 {lane}", np.int64).name
+
+
+def _store(elements: Instructions, k: int, value: Value) -> None:
+    text, dtype = elements.function, value.dtype
+    slot = text.value(f"getelementptr ptr, ptr %outs, i64 {k}", dtype).name
+    pointer = text.value(f"load ptr, ptr {slot}", dtype).name
+    for j, x in enumerate(value.flat):
+        name, kind = elements.text(x), vector_type(dtype)
+        stored = scalar_type(dtype)
+        if np.dtype(dtype) == np.bool_:
+            stored = "i8"
+            name = text.value(f"zext {kind} {name} to <{LANES} x i8>", dtype).name
+            kind = f"<{LANES} x i8>"
+        text.put(f"store {kind} {name}, ptr {_address(text, pointer, stored, j)}, align 1")
+
+
+def _read(elements: Instructions, closed: ClosedJaxpr, arguments: Sequence[Value]) -> list[Value]:
+    def known(constant: Any) -> Value:
+        if isinstance(constant, Tracer):
+            raise UnsupportedError("constants that are being traced")
+        return uniform(np.asarray(constant))
+
+    return evaluated(closed, arguments, known, functools.partial(_apply, elements))
+
+
+def _apply(elements: Instructions, equation: Any, arguments: list[Value]) -> list[Value]:
+    name, params = equation.primitive.name, equation.params
+    if name in CALLS:
+        return _read(elements, called(params), arguments)
+    if name in _CONTROL:
+        return _CONTROL[name](elements, params, arguments)
+    if any(var.aval.size > _LARGEST for var in equation.outvars):
+        raise UnsupportedError(f"arrays of more than {_LARGEST} entries")
+    rule = MOVES.get(name) or COMPUTES.get(name)
+    found = None if rule is None else rule(elements, equation, *arguments)
+    if found is None:
+        raise UnsupportedError(f"the operation {name}")
+    return found if isinstance(found, list) else [found]
+
+
+def _while(elements: Instructions, params: dict[str, Any], arguments: list[Value]) -> list[Value]:
+    nc, nb = params["cond_nconsts"], params["body_nconsts"]
+    of_cond, of_body, begin = arguments[:nc], arguments[nc : nc + nb], arguments[nc + nb :]
+    loop = Loop(elements.function, [elements.text(x) for v in begin for x in v.flat], _dtypes(begin))
+    state = _like(begin, loop.state)
+    (go,) = _read(elements.inside(), params["cond_jaxpr"], [*of_cond, *state])
+    inside = elements.inside()
+    some = go.flat[0]
+    for x in go.flat[1:]:
+        some = inside.op(jax.lax.or_p, some, x)
+    loop.while_(inside.text(some))
+    inside = elements.inside()
+    new = _read(inside, params["body_jaxpr"], [*of_body, *state])
+    new = [_where(inside, go, a, b) for a, b in zip(new, state, strict=True)]
+    loop.again([inside.text(x) for v in new for x in v.flat])
+    return state
+
+
+def _scan(elements: Instructions, params: dict[str, Any], arguments: list[Value]) -> list[Value]:
+    nc, nk, length = params["num_consts"], params["num_carry"], params["length"]
+    consts, carry, xs = arguments[:nc], arguments[nc : nc + nk], arguments[nc + nk :]
+    made = len(params["jaxpr"].out_avals) - nk
+    if not xs and not made and length > 4:
+        return _counted(elements, params, consts, carry)
+    if length > _UNROLLED:
+        raise UnsupportedError(f"scans of {length} steps")
+    rows: list[list[Value]] = []
+    for k in range(length):
+        at = length - 1 - k if params["reverse"] else k
+        each = [
+            filled(x.shape[1:], x.dtype, list(x.parts[at].reshape(-1)) if x.shape[1:] else [x.parts[at]]) for x in xs
+        ]
+        results = _read(elements, params["jaxpr"], [*consts, *carry, *each])
+        carry = results[:nk]
+        rows.append(results[nk:])
+    if params["reverse"]:
+        rows.reverse()
+    stacked = [
+        filled((length, *aval.shape), aval.dtype, [x for row in rows for x in row[j].flat])
+        for j, aval in enumerate(params["jaxpr"].out_avals[nk:])
+    ]
+    return [*carry, *stacked]
+
+
+def _counted(elements: Instructions, params: dict[str, Any], consts: list[Value], carry: list[Value]) -> list[Value]:
+    """A loop of a known number of steps."""
+    text = elements.function
+    begin = [*(elements.text(x) for v in carry for x in v.flat), elements.text(np.int32(0))]
+    loop = Loop(text, begin, [*_dtypes(carry), np.int32])
+    *flat, count = loop.state
+    state, inside = _like(carry, flat), elements.inside()
+    loop.while_(inside.op(jax.lax.lt_p, count, np.int32(params["length"])).name)
+    inside = elements.inside()
+    new = _read(inside, params["jaxpr"], [*consts, *state])
+    onward = inside.op(jax.lax.add_p, count, np.int32(1))
+    loop.again([*(inside.text(x) for v in new for x in v.flat), inside.text(onward)])
+    return state
+
+
+def _cond(elements: Instructions, params: dict[str, Any], arguments: list[Value]) -> list[Value]:
+    branches, index, operands = params["branches"], arguments[0], arguments[1:]
+    if index.known:
+        return _read(elements, branches[int(np.clip(int(index.flat[0]), 0, len(branches) - 1))], operands)
+    results = [_read(elements, branch, operands) for branch in branches]
+    chosen = results[0]
+    for k, others in enumerate(results[1:], 1):
+        hit = index
+        if index.dtype != np.bool_:
+            element = elements.op(jax.lax.ge_p, index.flat[0], np.dtype(index.dtype).type(k))
+            hit = filled((), np.dtype(bool), [element])
+        chosen = [_where(elements, hit, b, a) for a, b in zip(chosen, others, strict=True)]
+    return chosen
+
+
+def _where(elements: Instructions, which: Value, new: Value, old: Value) -> Value:
+    """`new` where `which`, else `old`; `which` has the leading axes of both."""
+    parts = which.parts.reshape(which.parts.shape + (1,) * (new.parts.ndim - which.parts.ndim))
+    masks = np.broadcast_to(parts, new.parts.shape).reshape(-1)
+    made = [elements.op(jax.lax.select_n_p, m, b, a) for m, a, b in zip(masks, new.flat, old.flat, strict=True)]
+    return filled(new.shape, new.dtype, made)
+
+
+def _dtypes(values: list[Value]) -> list[Any]:
+    return [v.dtype for v in values for _ in v.flat]
+
+
+def _like(values: list[Value], flat: Sequence[Register]) -> list[Value]:
+    made, at = [], 0
+    for v in values:
+        count = len(v.flat)
+        made.append(filled(v.shape, v.dtype, list(flat[at : at + count])))
+        at += count
+    return made
+
+
+_CONTROL = {"while": _while, "scan": _scan, "cond": _cond, "optimization_barrier": lambda e, p, a: list(a)}

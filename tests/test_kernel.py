@@ -1,0 +1,247 @@
+"""Kernels return what `vmap` returns, whatever the function does, and where there is none XLA takes its place."""
+
+import math
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+from nashgrid.games import IsoelasticCournot, LinearCournot, OpenSourcing, ResearchSpillovers
+from nashgrid.solver import BestResponse, Game, GlobalSearch, Newton, Status, _devices, parameter, sweep
+from nashgrid.solver._axes import knobs
+from nashgrid.solver._devices import How, kernel_of
+from nashgrid.solver._kernel import Kernel, kernel
+from nashgrid.solver._kernel_ir import UnsupportedError
+from tests.test_lowering import FUNCTIONS, SIZES
+from tests.textbook import SeveralMarkets
+
+MOST = 100_000
+ULP = 2.0**-52
+
+
+def made(function, rows, shared=()):
+    """The results at the rows, by a kernel."""
+    shape = jax.ShapeDtypeStruct(rows.shape[1:], rows.dtype)
+    return Kernel(function, shared, shape, MOST).run(shared, rows)
+
+
+def same(found, wanted, tolerance):
+    assert jax.tree.structure(found) == jax.tree.structure(wanted)
+    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(wanted), strict=True):
+        assert a.shape == b.shape and a.dtype == b.dtype
+        np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)
+
+
+def _whole(x):
+    """Whole numbers and bits, signed and not."""
+    n = jnp.int32(4.0 * x)
+    bits = jnp.uint32(jnp.abs(1e4 * x))
+    mixed = [bits ^ (bits >> 3), bits << 2, bits << 40, lax.population_count(bits), bits * bits, bits & 12, ~bits | 1]
+    long = n.astype(jnp.int64) * 3 - jnp.int64(5)
+    return (
+        mixed,
+        long,
+        -n,
+        jnp.abs(n),
+        jnp.maximum(n, -n),
+        n > 2,
+        bits >= 7,
+        jnp.sign(n),
+        n.astype(x.dtype),
+        n % 3,
+        n // 2,
+    )
+
+
+def _rounded(x):
+    kinds = [jnp.floor(4.0 * x), jnp.ceil(4.0 * x), jnp.round(4.0 * x), lax.round(4.0 * x), jnp.sign(x)]
+    powers = [x**2, x**-3, x**0, jnp.square(x), lax.rsqrt(jnp.abs(x)), jnp.sqrt(x), x**7]
+    return kinds, powers, jnp.clip(x, -0.5, 0.5), lax.rem(x, jnp.ones_like(x)), jnp.isfinite(1.0 / (x - x[0]))
+
+
+def _nan(x):
+    """What is not a number stays so in maxima and is nowhere larger or smaller."""
+    some = jnp.where(x > 0.0, jnp.nan, x)
+    rest = jnp.zeros_like(x)
+    both = [f(a, b) for f in (jnp.maximum, jnp.minimum) for a, b in ((some, rest), (rest, some), (some, x))]
+    return both, some > 0.0, some == some, some != some, jnp.maximum(some, 0.5), jnp.max(some), jnp.nanmax(some)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("function", (*FUNCTIONS, _rounded, _nan), ids=lambda f: f.__name__.strip("_"))
+@pytest.mark.parametrize("dtype", (np.float64, np.float32))
+def test_functions_are_those_of_vmap(function, size, dtype):
+    rows = np.random.default_rng(size).normal(size=(21, size)).astype(dtype)
+    if function.__name__ == "_traced_index":
+        with pytest.raises(UnsupportedError, match="the operation"):
+            made(lambda _, x: function(x), rows)
+        return
+    wanted = jax.jit(jax.vmap(function))(rows)
+    same(made(lambda _, x: function(x), rows), wanted, 1e-13 if dtype == np.float64 else 1e-4)
+
+
+def test_whole_numbers_are_those_of_vmap():
+    rows = np.random.default_rng(0).normal(size=(21, 5))
+    same(made(lambda _, x: _whole(x), rows), jax.jit(jax.vmap(_whole))(rows), 0.0)
+    # By zero a processor does not divide them.
+    with pytest.raises(UnsupportedError, match="whole numbers"):
+        made(lambda _, x: lax.div(jnp.int32(x), jnp.int32(x)), rows)
+
+
+EDGES = (0.0, -0.0, np.inf, -np.inf, np.nan, 5e-324, 1e-310, 2.2250738585072014e-308, 1.7976931348623157e308, 1.0, -1.0)
+RANGES = {
+    "exp": (jnp.exp, np.exp, (-745.0, 709.7), 2.0),
+    "log": (jnp.log, np.log, (1e-300, 1e300), 2.0),
+    "log1p": (jnp.log1p, np.log1p, (-0.999, 1e6), 3.0),
+    "expm1": (jnp.expm1, np.expm1, (-40.0, 700.0), 4.0),
+    "tanh": (jnp.tanh, np.tanh, (-25.0, 25.0), 4.0),
+    "logistic": (jax.nn.sigmoid, lambda x: 1.0 / (1.0 + np.exp(-x)), (-700.0, 40.0), 4.0),
+    "sin": (jnp.sin, np.sin, (-100.0, 100.0), 1.0),
+    "erf": (lax.erf, np.vectorize(math.erf), (-6.0, 6.0), 1.0),
+}
+
+
+@pytest.mark.parametrize("name", RANGES)
+def test_functions_are_exact_to_a_few_units_in_the_last_place(name):
+    ours, theirs, (low, high), units = RANGES[name]
+    rng = np.random.default_rng(0)
+    wide = np.exp(rng.uniform(np.log(low), np.log(high), 20_000)) if low > 0 else rng.uniform(low, high, 20_000)
+    near = rng.normal(size=20_000) * 10.0 ** rng.uniform(-12.0, 0.0, 20_000)
+    near = near if low < 0 else 1.0 + 0.1 * near
+    x = np.concatenate([wide, near, EDGES])
+    with np.errstate(all="ignore"):
+        wanted = theirs(x)
+    found = made(lambda _, row: ours(row[0]), x[:, None])
+    np.testing.assert_array_equal(np.isnan(found), np.isnan(wanted))
+    finite = np.isfinite(wanted)
+    np.testing.assert_array_equal(found[~finite], wanted[~finite])
+    # Beside the smallest normal numbers, units are those of these.
+    unit = np.maximum(np.spacing(np.abs(wanted[finite])), 5e-324)
+    assert np.max(np.abs(found[finite] - wanted[finite]) / unit) <= units
+
+
+def test_what_all_points_share_is_an_argument():
+    shared = {"few": jnp.arange(3.0), "whether": jnp.array([True, False, True]), "count": jnp.int32(4)}
+
+    def function(shared, x):
+        return jnp.where(shared["whether"], shared["few"], -1.0) * x, shared["count"] + 1, shared["whether"]
+
+    rows = np.random.default_rng(0).normal(size=(9, 3))
+    built = Kernel(function, shared, jax.ShapeDtypeStruct((3,), jnp.float64), MOST)
+    for few in (shared["few"], 2.0 * shared["few"]):
+        changed = shared | {"few": few}
+        same(built.run(changed, rows), jax.vmap(function, in_axes=(None, 0))(changed, rows), 0.0)
+
+
+def test_many_points_and_several_calls_at_once():
+    built = Kernel(lambda _, x: (x[0] - x[1], x.sum()), (), jax.ShapeDtypeStruct((2,), jnp.float64), MOST)
+    rows = [np.random.default_rng(k).normal(size=(count, 2)) for k, count in enumerate((1, 8, 5000, 3001))]
+    for each, started in [(r, built.start((), r)) for r in rows]:
+        difference, total = started.results()
+        np.testing.assert_array_equal(difference, each[:, 0] - each[:, 1])
+        np.testing.assert_array_equal(total, each[:, 0] + each[:, 1])
+
+
+class Edged(Game):
+    """A capacity, and a price below which nothing is earned."""
+
+    slope: jax.Array = parameter(1.0)
+    capacity: jax.Array = parameter(0.4)
+    firms = ("A", "B")
+
+    def bounds(self):
+        return {"x": (0.0, 2.0)}
+
+    def payoff(self, s):
+        x = s["x"]
+        sold = jnp.minimum(jnp.maximum(1.0 - self.slope * x + 0.5 * x[::-1], 0.0), self.capacity)
+        return jnp.where(x > 0.1, x, 0.0) * sold
+
+
+GAMES = {
+    "quadratic": (
+        LinearCournot(cost=(1.0, 2.0, 3.0)),
+        BestResponse(),
+        {"intercept": (3.0, 15.0), "cost[1]": (0.5, 9.0)},
+    ),
+    "corners": (ResearchSpillovers(), Newton(), {"spillover": (0.0, 1.0), "research_cost": (0.6, 6.0)}),
+    "powers": (IsoelasticCournot(), Newton(), {"elasticity": (1.2, 3.0), "cost[0]": (0.2, 2.0)}),
+    "edges": (Edged(), BestResponse(), {"slope": (0.5, 2.0), "capacity": (0.1, 1.0)}),
+    "open": (OpenSourcing(outsiders=3, competition=0.3), None, {"owner_share": (0.1, 0.9), "openness": (0.0, 1.0)}),
+    "multi": (SeveralMarkets(), None, {"demand[0]": (0.0, 20.0)}),
+}
+
+
+@pytest.mark.parametrize("name", GAMES)
+def test_solvers_are_those_of_vmap(name):
+    game, certified, ranges = GAMES[name]
+    slopes = knobs(game, tuple(ranges)[:1], "sensitivity")
+    # What compiles long under XLA is compared without its certificate.
+    method = certified or BestResponse(escapes=0)
+    search = None if certified is None else GlobalSearch(points=8)
+    how = How(knobs(game, tuple(ranges), "axes"), slopes, method, 1e-10, 64, search)
+    low, high = np.array(list(ranges.values())).T
+    rows = low + (high - low) * np.random.default_rng(0).random((64, len(low)))
+    arrays, static = eqx.partition(game, eqx.is_array)
+    built = kernel_of(game, how, 10**6)
+    assert built is not None
+    found = built.run(arrays, rows)
+    one = jax.vmap(lambda arrays, row: how.point(eqx.combine(arrays, static), row), in_axes=(None, 0))
+    wanted = jax.jit(one)(arrays, rows)
+    assert found.keys() == wanted.keys()
+    np.testing.assert_array_equal(found["status"], wanted["status"])
+    solved = np.isin(wanted["status"], (Status.successful, Status.first_order))
+    assert solved.sum() > 32
+    loose = {"residual", "regret", "error"}
+    for key in wanted.keys() - loose:
+        np.testing.assert_allclose(found[key][solved], wanted[key][solved], rtol=1e-9, atol=1e-10, err_msg=key)
+    for key in {"residual", "regret"} & wanted.keys():
+        assert np.nanmax(found[key][solved]) <= 1e-10
+
+
+def swept(game, **options):
+    axes = {"spillover": np.linspace(0.0, 1.0, 9), "research_cost": np.linspace(0.4, 2.0, 7)}
+    return sweep(game, axes, method=Newton(), certify=False, progress=False, **options)
+
+
+def test_a_sweep_says_which_program_ran_and_is_the_same_without_kernels(monkeypatch):
+    game = ResearchSpillovers(intercept=2.0, cost=(1.0, 1.1))
+    with_kernel = swept(game)
+    monkeypatch.setattr(_devices, "available", lambda: False)
+    plain = swept(game)
+    assert (with_kernel.attrs["program"], plain.attrs["program"]) == ("kernel", "vmap")
+    np.testing.assert_array_equal(with_kernel["status"], plain["status"])
+    solved = plain["status"] == Status.first_order
+    assert 30 < int(solved.sum()) < solved.size
+    for name in ("research", "payoff", "welfare"):
+        np.testing.assert_allclose(with_kernel[name].where(solved), plain[name].where(solved), rtol=1e-9, atol=1e-12)
+
+
+class Sorted(Game):
+    """A payoff in the median, which is found by sorting."""
+
+    pull: jax.Array = parameter(1.0)
+    firms = ("A", "B", "C")
+
+    def bounds(self):
+        return {"x": (0.0, 1.0)}
+
+    def payoff(self, s):
+        x = s["x"]
+        return -jnp.square(x - self.pull * lax.stop_gradient(jnp.sort(x)[1]) - 0.1)
+
+
+def test_what_has_no_instructions_is_swept_by_xla():
+    data = sweep(Sorted(), {"pull": np.linspace(0.1, 0.5, 3)}, certify=False, progress=False)
+    assert data.attrs["program"] == "vmap"
+    np.testing.assert_allclose(data["x"], 0.1 / (1.0 - data["pull"].values[:, None]) * np.ones(3), rtol=1e-8)
+
+
+def test_too_long_a_program_is_none():
+    row = jax.ShapeDtypeStruct((8,), jnp.float64)
+    assert kernel(lambda _, x: jnp.outer(x, x) @ x, (), row, 50) is None
+    assert kernel(lambda _, x: jnp.zeros((100, 100)) + x[0], (), row, MOST) is None
+    assert kernel(lambda _, x: jnp.outer(x, x) @ x, (), row, MOST) is not None
