@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from ._hills import first_largest
+from ._only_if import only_if
 from ._samples import Line
 from ._signature import Signature, differ, differ_once
 
@@ -39,12 +40,8 @@ def beside_edges(
     nothing is better."""
     every = _intervals(line, values, signatures)
     promise = _promise(every)
-    kept = []
-    for _ in range(_PLACES):
-        at = first_largest(promise) & (promise > value)
-        kept.append(_picked(at, every))
-        promise = jnp.where(at, -jnp.inf, promise)
-    begin = jax.tree.map(lambda *parts: jnp.stack(parts), *kept)
+    none = jax.tree.map(lambda part: jnp.zeros((_PLACES, *part.shape[1:]), part.dtype), every)
+    begin = only_if(jnp.any(promise > value), _most_promising, none, every, promise, value)
 
     def unfinished(state: _State) -> Bool[Array, ""]:
         return (jnp.max(_promise(state.intervals)) > state.value) & (state.steps < _STEPS)
@@ -71,6 +68,16 @@ def beside_edges(
 
     end = jax.lax.while_loop(unfinished, halve, _State(begin, here, value, jnp.zeros((), jnp.int32)))
     return end.own, end.value
+
+
+def _most_promising(intervals: "_Interval", promise: Float[Array, " interval"], value: Float[Array, ""]) -> "_Interval":
+    """Those that are kept; where there are fewer, intervals without edges."""
+    kept = []
+    for _ in range(_PLACES):
+        at = first_largest(promise) & (promise > value)
+        kept.append(_picked(at, intervals))
+        promise = jnp.where(at, -jnp.inf, promise)
+    return jax.tree.map(lambda *parts: jnp.stack(parts), *kept)
 
 
 class _Interval(NamedTuple):

@@ -20,6 +20,9 @@ _LN2_HIGH = 0.693147180369123816490
 """log 2 to 32 bits, so that its product with a whole number is exact; and the rest."""
 _LN2_LOW = 1.90821492927058770002e-10
 
+_SHIFT = np.float64(1.5 * 2.0**52)
+"""Added to a number it leaves the nearest whole number, in the last bits."""
+
 
 def _double(inner: Any) -> Emit:
     """A function written for double precision; of single precision, computed in double."""
@@ -64,13 +67,23 @@ def _exp(s: Instructions, x: Element) -> Element:
     # Beyond these the result is infinite or zero; NaN stays what it is.
     x = choose(s, s.instruction("fcmp ogt", [x, _c(710.0)], np.bool_), _c(710.0), x)
     x = choose(s, s.instruction("fcmp olt", [x, _c(-746.0)], np.bool_), _c(-746.0), x)
-    # Adding it leaves a whole number in the last bits.
-    shift = _c(1.5 * 2.0**52)
-    shifted = _fma(s, x, _c(1.0 / math.log(2.0)), shift)
-    n = s.instruction("fsub", [shifted, shift])
-    rest = _fma(s, n, _c(-_LN2_LOW), _fma(s, n, _c(-_LN2_HIGH), x))
+    shifted = _fma(s, x, _c(1.0 / math.log(2.0)), _SHIFT)
+    n = s.instruction("fsub", [shifted, _SHIFT])
+    return _grown(s, _fma(s, n, _c(-_LN2_LOW), _fma(s, n, _c(-_LN2_HIGH), x)), shifted)
+
+
+def _exp2(s: Instructions, x: Element) -> Element:
+    x = choose(s, s.instruction("fcmp ogt", [x, _c(1025.0)], np.bool_), _c(1025.0), x)
+    x = choose(s, s.instruction("fcmp olt", [x, _c(-1077.0)], np.bool_), _c(-1077.0), x)
+    shifted = s.instruction("fadd", [x, _SHIFT])
+    rest = s.instruction("fsub", [x, s.instruction("fsub", [shifted, _SHIFT])])
+    return _grown(s, s.instruction("fmul", [rest, _c(math.log(2.0))]), shifted)
+
+
+def _grown(s: Instructions, rest: Element, shifted: Element) -> Element:
+    """2^n exp(rest) for small `rest`; n is in the last bits of `shifted`."""
     grown = _series(s, rest, [1.0 / math.factorial(k) for k in range(13, -1, -1)])
-    whole = s.instruction("sub", [_bitcast(s, shifted, np.int64), np.int64(np.float64(shift).view(np.int64))])
+    whole = s.instruction("sub", [_bitcast(s, shifted, np.int64), np.int64(_SHIFT.view(np.int64))])
     # In two steps, as 2^n itself may overflow where the result does not.
     half = s.instruction("ashr", [whole, np.int64(1)])
     other = s.instruction("sub", [whole, half])
@@ -148,11 +161,12 @@ def _from_library(name: str) -> Emit:
 
 _LIBRARY = {
     **{name: name for name in ("sin", "cos", "tan", "asin", "acos", "atan", "atan2", "sinh", "cosh", "asinh", "acosh")},
-    **{name: name for name in ("atanh", "cbrt", "exp2", "erf", "erfc", "lgamma")},
+    **{name: name for name in ("atanh", "cbrt", "erf", "erfc", "lgamma")},
 }
 
 FUNCTIONS: dict[str, Emit] = {
     "exp": _double(_exp),
+    "exp2": _double(_exp2),
     "log": _double(_log),
     "log1p": _double(_log1p),
     "expm1": _double(_expm1),

@@ -26,7 +26,6 @@ def _written_out(matrix, rhs):
     n = matrix.shape[0]
     a = [[matrix[i, j] for j in range(n)] for i in range(n)]
     b = [rhs[i] for i in range(n)]
-    inverse = list(a[0])
     for k in range(n):
         for i in range(k + 1, n):
             larger = jnp.abs(a[i][k]) > jnp.abs(a[k][k])
@@ -34,15 +33,15 @@ def _written_out(matrix, rhs):
                 a[k][j], a[i][j] = jnp.where(larger, a[i][j], a[k][j]), jnp.where(larger, a[k][j], a[i][j])
             b[k], b[i] = jnp.where(larger, b[i], b[k]), jnp.where(larger, b[k], b[i])
         # A division takes as long as many products.
-        inverse[k] = 1.0 / a[k][k]
+        inverse = 1.0 / a[k][k]
         for i in range(k + 1, n):
-            factor = a[i][k] * inverse[k]
+            factor = a[i][k] * inverse
             a[i] = [*a[i][: k + 1], *(a[i][j] - factor * a[k][j] for j in range(k + 1, n))]
             b[i] = b[i] - factor * b[k]
     for k in reversed(range(n)):
         for j in range(k + 1, n):
             b[k] = b[k] - a[k][j] * b[j]
-        b[k] = b[k] * inverse[k]
+        b[k] = b[k] / a[k][k]
     return jnp.stack(b)
 
 
@@ -82,18 +81,18 @@ def spectral_radius(matrix: Float[Array, "n n"]) -> Float[Array, ""]:
         return _radius_of_two(matrix)
     squarings = 30
 
-    def square(k, carry):
-        power, log = carry
+    def square(_, carry):
+        power, log, weight = carry
         norm = jnp.max(jnp.sum(jnp.abs(power), axis=1))
-        safe = jnp.where(norm > 0, norm, 1.0)
-        power = power / safe
+        some = norm >= jnp.finfo(norm.dtype).tiny
+        safe = jnp.where(some, norm, 1.0)
+        power = power * (1.0 / safe)
         # One product at a time, in full precision on every device.
         squared = jnp.sum(power[:, :, None] * power[None, :, :], axis=1)
-        weight = jnp.exp2(-k.astype(power.dtype))
-        return squared, log + jnp.where(norm > 0, jnp.log(safe), -jnp.inf) * weight
+        return squared, log + jnp.where(some, jnp.log(safe), -jnp.inf) * weight, 0.5 * weight
 
-    _, log = jax.lax.fori_loop(0, squarings, square, (matrix, jnp.zeros((), matrix.dtype)))
-    return jnp.exp(log)
+    zero = jnp.zeros((), matrix.dtype)
+    return jnp.exp(jax.lax.fori_loop(0, squarings, square, (matrix, zero, zero + 1.0))[1])
 
 
 def _radius_of_two(matrix: Float[Array, "2 2"]) -> Float[Array, ""]:

@@ -94,6 +94,7 @@ def test_whole_numbers_are_those_of_vmap():
 EDGES = (0.0, -0.0, np.inf, -np.inf, np.nan, 5e-324, 1e-310, 2.2250738585072014e-308, 1.7976931348623157e308, 1.0, -1.0)
 RANGES = {
     "exp": (jnp.exp, np.exp, (-745.0, 709.7), 2.0),
+    "exp2": (jnp.exp2, np.exp2, (-1074.0, 1023.9), 2.0),
     "log": (jnp.log, np.log, (1e-300, 1e300), 2.0),
     "log1p": (jnp.log1p, np.log1p, (-0.999, 1e6), 3.0),
     "expm1": (jnp.expm1, np.expm1, (-40.0, 700.0), 4.0),
