@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AxisType, Mesh
 from jax.sharding import PartitionSpec as P
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from ._axes import Knob, put, take
 from ._configure import fuses_loops
@@ -26,6 +26,7 @@ from ._game import Problem
 from ._kernel import Kernel, Running, available, cores, kernel
 from ._labels import derivative, evidence, reported
 from ._lowering import over_lanes
+from ._method import Steps
 from ._solution import Equilibrium
 
 _TOGETHER = 64
@@ -51,19 +52,22 @@ class How:
     max_steps: int
     search: Any
 
-    def solve(self, problem: Problem) -> Equilibrium:
-        """The equilibrium of one problem."""
-        return equilibrium(problem, self.method, tol=self.tol, max_steps=self.max_steps, search=self.search)
+    def solve(self, problem: Problem, max_steps: Steps | None = None) -> Equilibrium:
+        """The equilibrium of one problem, in fewer steps if wanted."""
+        most = self.max_steps if max_steps is None else max_steps
+        return equilibrium(problem, self.method, tol=self.tol, max_steps=most, search=self.search)
 
-    def point(self, problem: Problem, values: Float[Array, " axis"]) -> dict[str, Array]:
+    def point(
+        self, problem: Problem, values: Float[Array, " axis"], max_steps: Steps | None = None
+    ) -> dict[str, Array]:
         """All variables at one point of the grid."""
         problem = put(problem, self.axes, list(values))
         if not self.sensitivity:
-            eq = self.solve(problem)
+            eq = self.solve(problem, max_steps)
             return reported(eq) | evidence(eq)
 
         def real(theta: tuple[Array, ...]) -> tuple[dict[str, Array], Equilibrium]:
-            eq = self.solve(put(problem, self.sensitivity, theta))
+            eq = self.solve(put(problem, self.sensitivity, theta), max_steps)
             return {k: v for k, v in reported(eq).items() if jnp.issubdtype(v.dtype, jnp.floating)}, eq
 
         def along(direction: tuple[Array, ...]) -> tuple[dict[str, Array], Equilibrium]:
@@ -91,12 +95,16 @@ def program(problem: Problem, how: How) -> Any:
 
 
 def kernel_of(problem: Problem, how: How, width: int) -> Kernel | None:
-    """The kernel for blocks of so many points; the same object for the same arguments. None where there can be none."""
+    """The kernel for blocks of so many points; the same object for the same arguments. None where there can be none.
+
+    What all points share are the arrays of the problem and the most steps, which `how` does not decide.
+    """
     if devices()[0].platform != "cpu" or not available():
         return None
     arrays = eqx.partition(problem, eqx.is_array)[0]
     leaves, structure = jax.tree.flatten(arrays)
     most = _LONG if width >= _APART * cores() else _SHORT
+    how = dataclasses.replace(how, max_steps=0)
     return _kernel(_hashable(problem), how, structure, tuple((leaf.shape, leaf.dtype) for leaf in leaves), most)
 
 
@@ -104,11 +112,13 @@ def kernel_of(problem: Problem, how: How, width: int) -> Kernel | None:
 def _kernel(parts: tuple[Any, ...], how: How, structure: Any, leaves: tuple[Any, ...], most: int) -> Kernel | None:
     static = _static(parts)
 
-    def one(arrays: Any, values: Float[Array, " axis"]) -> Results:
-        return how.point(eqx.combine(arrays, static), values)
+    def one(shared: tuple[Any, Int[Array, ""]], values: Float[Array, " axis"]) -> Results:
+        arrays, max_steps = shared
+        return how.point(eqx.combine(arrays, static), values, max_steps)
 
     arrays = jax.tree.unflatten(structure, [jax.ShapeDtypeStruct(*leaf) for leaf in leaves])
-    return kernel(one, arrays, jax.ShapeDtypeStruct((len(how.axes),), jnp.result_type(float)), most)
+    shared = arrays, jax.ShapeDtypeStruct((), jnp.int32)
+    return kernel(one, shared, jax.ShapeDtypeStruct((len(how.axes),), jnp.result_type(float)), most)
 
 
 def shapes(problem: Problem, how: How) -> Equilibrium:
@@ -165,24 +175,18 @@ class Program(Protocol):
     def memory(self) -> int: ...
 
 
-def lanes(problem: Problem, how: How, width: int) -> Program:
-    """What computes any number of points, about `width` at a time."""
-    found = kernel_of(problem, how, width)
-    return Lanes(problem, how, width) if found is None else KernelLanes(problem, found, width)
-
-
 class KernelLanes:
-    """A kernel: any number of points."""
+    """A kernel of `kernel_of` with the most steps it may take: any number of points."""
 
     kind = "kernel"
 
-    def __init__(self, problem: Problem, kernel: Kernel, width: int):
+    def __init__(self, problem: Problem, kernel: Kernel, max_steps: int, width: int):
         self.kernel, self.width = kernel, width
-        self.arrays = eqx.partition(problem, eqx.is_array)[0]
+        self.shared = eqx.partition(problem, eqx.is_array)[0], np.int32(max_steps)
 
     def start(self, points: Float[np.ndarray, "points axis"]) -> Running:
         """Begin computing; does not wait."""
-        return self.kernel.start(self.arrays, points)
+        return self.kernel.start(self.shared, points)
 
     def finish(self, started: Running, points: Float[np.ndarray, "points axis"]) -> Results:
         """The results of `start(points)`."""

@@ -1,18 +1,18 @@
 """Two passes: a short one for all points, a long one for those that are left.
 
-A batch of loops runs until its slowest point stops, so one hard point would hold up thousands of easy ones. The first
-pass takes few steps and no second attempts; the points that it leaves without an equilibrium are gathered into small
-buckets of one fixed size, solved with everything the method has, and put back in their places. No point is dropped.
+A batch of loops runs until its slowest point stops, so one hard point would hold up thousands of easy ones, or the
+seven beside it in a kernel. The first pass takes few steps; the points that it leaves without an equilibrium are
+gathered, solved with everything the method has, and put back in their places. No point is dropped. XLA's program for
+the first pass takes no second attempts either, and the one for the second has small buckets of one fixed size.
 """
 
 import dataclasses
-import functools
 from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
 
-from ._devices import How, Results, lanes
+from ._devices import How, KernelLanes, Lanes, Program, Results, kernel_of
 from ._game import Problem
 from ._labels import derivative
 from ._method import Method
@@ -26,11 +26,18 @@ class TwoPasses:
     """Equilibria at many points, `width` at a time."""
 
     def __init__(self, problem: Problem, how: How, width: int):
-        short = dataclasses.replace(how, method=_once(how.method), max_steps=min(FIRST_STEPS, how.max_steps))
         self.how = how
-        self.first = lanes(problem, short, width)
-        self._again = functools.cache(lambda: lanes(problem, how, min(BUCKET, width)))
-        self.second = short != how
+        self.first: Program
+        self.second: Program | None
+        steps = min(FIRST_STEPS, how.max_steps)
+        kernel = kernel_of(problem, how, width)
+        if kernel is not None:
+            self.first = KernelLanes(problem, kernel, steps, width)
+            self.second = KernelLanes(problem, kernel, how.max_steps, width) if steps < how.max_steps else None
+            return
+        short = dataclasses.replace(how, method=_once(how.method), max_steps=steps)
+        self.first = Lanes(problem, short, width)
+        self.second = Lanes(problem, how, min(BUCKET, width)) if short != how else None
 
     def start(self, points: Float[np.ndarray, "points axis"]) -> Any:
         """Begin the first pass; does not wait."""
@@ -40,10 +47,9 @@ class TwoPasses:
         """The results of both passes, and the number of points solved."""
         results = self.first.finish(started, points)
         left = np.flatnonzero(~self.solved(results))
-        if self.second and len(left):
+        if self.second is not None and len(left):
             results = {name: np.array(value) for name, value in results.items()}
-            second = self._again()
-            again = second.finish(second.start(points[left]), points[left])
+            again = self.second.finish(self.second.start(points[left]), points[left])
             for name, value in again.items():
                 results[name][left] = value
         solved = self.solved(results)

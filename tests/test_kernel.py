@@ -189,7 +189,7 @@ def test_solvers_are_those_of_vmap(name):
     arrays, static = eqx.partition(game, eqx.is_array)
     built = kernel_of(game, how, 10**6)
     assert built is not None
-    found = built.run(arrays, rows)
+    found = built.run((arrays, np.int32(how.max_steps)), rows)
     one = jax.vmap(lambda arrays, row: how.point(eqx.combine(arrays, static), row), in_axes=(None, 0))
     wanted = jax.jit(one)(arrays, rows)
     assert found.keys() == wanted.keys()
