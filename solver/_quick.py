@@ -26,7 +26,7 @@ OPTIONS = {
 }
 """Of XLA, for programs that are compiled fast."""
 _NUMBERS = 16
-"""The most in an array of a small game's payoff: with 20 firms later calls take three times as long, with two as long."""
+"""The most in an array of a small game's payoff: with 20 firms a later call takes thrice as long, with 2 as long."""
 
 
 def quick(problem: Problem, *others: Any) -> bool:
