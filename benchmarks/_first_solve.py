@@ -8,7 +8,7 @@ import time
 
 
 def main() -> dict[str, float]:
-    """Seconds of the parts, and the largest residual of the two answers, by its distance from the closed form."""
+    """Seconds of the parts; the largest residual of the two answers, and their distance from the closed form."""
     began = time.perf_counter(), time.process_time()
     import nashgrid.solver as ns  # Imports are what is measured.
     from nashgrid.games import LinearCournot

@@ -78,7 +78,7 @@ def lines(
         # Whole powers of ten, also around numbers that span little more than one.
         low, high = math.floor(math.log10(sizes[0])), math.ceil(math.log10(sizes[-1]))
         ax.xaxis.set_major_locator(FixedLocator([10.0**k for k in range(low, high + 1)]))
-        ax.set_xlim(10.0**low * (0.7 if 10.0**low == sizes[0] else 1.0), 10.0**high * 1.4)
+        ax.set_xlim(10.0**low * (0.7 if 10.0**low == sizes[0] else 1.0), sizes[-1] * 1.4)
     ax.xaxis.set_minor_locator(NullLocator())
     if linear:
         ax.set_ylim(0.0, 1.3 * max((y.max() for _, y in drawn), default=1.0))
@@ -98,7 +98,7 @@ def _message(record: dict[str, Any]) -> str:
         f"with firms to the power {_power(known, ('firms_cournot', 'firms_logit'))}",
         f"in aggregative games {_power(known, ('aggregative_cournot', 'aggregative_logit'))}",
     ]
-    return f"Cost of a point grows {', '.join(parts)} (exponents of the larger half)"
+    return f"Cost grows {', '.join(parts)} (exponents of the larger half)"
 
 
 def _power(known: dict[str, float | None], names: tuple[str, ...]) -> str:
