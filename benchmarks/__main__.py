@@ -7,13 +7,19 @@ import sys
 import time
 from pathlib import Path
 
-from . import certificates, throughput
+from . import certificates, growth, startup, throughput
 from ._environment import configure
 from ._figure import draw
 from ._table import table, unmeasured
 
-BENCHMARKS = {"throughput": lambda out, **how: throughput.run(**how), "certificates": certificates.run}
+BENCHMARKS = {
+    "throughput": lambda out, **how: throughput.run(**how),
+    "certificates": certificates.run,
+    "startup": startup.run,
+    "growth": growth.run,
+}
 """Name -> what makes its record."""
+_TABLES = {"certificates": certificates.table, "startup": startup.table, "growth": growth.table}
 _RESULTS = Path(__file__).parent / "results"
 
 
@@ -21,7 +27,8 @@ def main(argv: list[str] | None = None) -> int:
     """Run benchmarks; the exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
-        description="Measure speed and error, and whether certificates can be trusted; write NAME.json and pictures.",
+        description="Measure speed and error, start-up, how cost grows, and whether certificates can be trusted; write "
+        "NAME.json and pictures.",
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"any of {', '.join(BENCHMARKS)}; by default all")
     parser.add_argument(
@@ -65,7 +72,7 @@ def _one(name: str, out: Path, quick: bool) -> None:
         for platform in unmeasured(record):
             print(f"\n{platform}: not measured.")
     else:
-        print(certificates.table(record))
+        print(_TABLES[name](record))
     print(f"\n{out / name}.json, {time.monotonic() - begin:.0f} s")
 
 

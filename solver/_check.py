@@ -37,7 +37,7 @@ def prepare(problem: P) -> P:
     if len(kinds) > 1:
         names = ", ".join(sorted(str(kind) for kind in kinds))
         raise GameError(f"The fields of {type(problem).__name__} mix the dtypes {names}; convert them to one.")
-    _once(problem)
+    _check_structure(structure(problem))
     if not any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(problem)):
         probe(problem)
     return problem
@@ -62,8 +62,8 @@ def _converted(path: tuple, leaf: Any) -> Any:
     raise GameError(f"Field {name!r} holds a {type(leaf).__name__}; declare it with `eqx.field(static=True)`.")
 
 
-def _once(problem: Problem) -> None:
-    """`check`, done once for all problems of one structure."""
+def structure(problem: Problem) -> tuple:
+    """All of a problem but the numbers in its arrays, hashable: what is known of it before it is compiled."""
     arrays, rest = eqx.partition(problem, eqx.is_array)
     leaves, tree = jax.tree.flatten(arrays)
     statics, static_tree = jax.tree.flatten(rest)
@@ -72,14 +72,20 @@ def _once(problem: Problem) -> None:
         hash(key)
     except TypeError as error:
         raise GameError(f"A static field of the game cannot be hashed ({error}): use tuples, not lists.") from None
-    _check_structure(key)
+    return key
+
+
+def shaped(key: tuple) -> Problem:
+    """The problem of a `structure`, with shapes in place of arrays."""
+    leaves, tree, statics, static_tree = key
+    arrays = jax.tree.unflatten(tree, [jax.ShapeDtypeStruct(shape, dtype) for shape, dtype in leaves])
+    return eqx.combine(arrays, jax.tree.unflatten(static_tree, statics))
 
 
 @functools.lru_cache(maxsize=1024)
 def _check_structure(key: tuple) -> None:
-    leaves, tree, statics, static_tree = key
-    arrays = jax.tree.unflatten(tree, [jax.ShapeDtypeStruct(shape, dtype) for shape, dtype in leaves])
-    problem = eqx.combine(arrays, jax.tree.unflatten(static_tree, statics))
+    """`check`, done once for all problems of one structure."""
+    problem = shaped(key)
     try:
         eqx.filter_eval_shape(check, problem)
     except GameError as error:

@@ -6,6 +6,7 @@ Newton step on the own payoff, and makes the active-set test independent of unit
 """
 
 import functools
+from collections.abc import Callable
 from typing import NamedTuple
 
 import equinox as eqx
@@ -20,6 +21,8 @@ from ._linear import largest_eigenvalue, solve
 from ._status import Status
 
 _FARTHEST = 1e3
+_AT_ONCE = 24
+"""The most strategies whose second derivatives are taken all at once: beyond, what is on the way fills the caches."""
 
 
 class Point(NamedTuple):
@@ -60,11 +63,7 @@ class Conditions(eqx.Module):
     def at(self, z: Float[Array, " strategy"]) -> Point:
         """The conditions at z, with all that a Newton step needs."""
 
-        def twice(z):
-            gradient = self.gradient(z)
-            return gradient, gradient
-
-        jacobian, gradient = jax.jacfwd(twice, has_aux=True)(z)
+        gradient, jacobian = _with_jacobian(self.gradient, z)
         curvature = own_curvature(gradient, jacobian)
         target, free, scale, residual = own_targets(z, gradient, curvature, self.lower, self.upper, self.layout)
         return Point(z, gradient, curvature, jacobian, target, free, scale, scale, residual)
@@ -110,6 +109,22 @@ class Conditions(eqx.Module):
         """The status of a bounded point at which the first-order conditions do not hold."""
         del z, tol
         return Status.max_steps
+
+
+def _with_jacobian(
+    function: Callable[[Float[Array, " n"]], Float[Array, " n"]], z: Float[Array, " n"]
+) -> tuple[Float[Array, " n"], Float[Array, "n n"]]:
+    """A function and its Jacobian at z, in forward mode, which every payoff has."""
+    if z.shape[0] > _AT_ONCE:
+        value, along = jax.linearize(function, z)
+        return value, jax.lax.map(along, jnp.eye(z.shape[0], dtype=z.dtype)).T
+
+    def twice(z):
+        value = function(z)
+        return value, value
+
+    jacobian, value = jax.jacfwd(twice, has_aux=True)(z)
+    return value, jacobian
 
 
 def own_targets(

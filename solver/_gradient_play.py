@@ -1,16 +1,26 @@
 """Gradient play: all firms climb their own payoffs at once, by any optax optimizer, projected on the bounds."""
 
+import functools
 import hashlib
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import optax
 from jaxtyping import Array, Float, Int
 
 from ._conditions import Conditions
 from ._method import Iterate, Method, Steps, iterate
+
+if TYPE_CHECKING:
+    import optax
+
+
+@functools.cache  # One object, so that two methods by default are equal and compile once.
+def _descent() -> "optax.GradientTransformation":
+    import optax  # Takes a third as long to import as JAX, and few use this method.
+
+    return optax.sgd(0.25)
 
 
 class GradientPlay(Method):
@@ -19,11 +29,12 @@ class GradientPlay(Method):
     By default each gradient is divided by the own curvature, so that a learning rate means the same in every game: at
     1 it is the linearized simultaneous best response, and it must be below 4/(n+1) in linear Cournot with n firms.
 
+    >>> import optax
     >>> GradientPlay(optax.adam(0.01), scaled=False).scaled
     False
     """
 
-    optimizer: optax.GradientTransformation = eqx.field(static=True, default=optax.sgd(0.25))
+    optimizer: "optax.GradientTransformation" = eqx.field(static=True, default_factory=_descent)
     """Any optax optimizer; it is given the negative own gradients."""
     scaled: bool = eqx.field(static=True, default=True)
     """Whether gradients are divided by the own curvature |d2 payoff_i / ds_i2|."""
@@ -32,6 +43,7 @@ class GradientPlay(Method):
 
     def run(self, conditions: Conditions, z: Float[Array, " strategy"], *, tol: float, max_steps: Steps) -> Iterate:
         """Iterate from `z` until the residual is at most `tol`."""
+        import optax  # Imported by who made the optimizer.
 
         def unfinished(state: _State):
             return (state.residual > tol) & (state.steps < max_steps)
@@ -64,6 +76,6 @@ class GradientPlay(Method):
 
 class _State(NamedTuple):
     z: Float[Array, " strategy"]
-    memory: optax.OptState
+    memory: "optax.OptState"
     residual: Float[Array, ""]
     steps: Int[Array, ""]

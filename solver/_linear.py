@@ -10,14 +10,19 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from ._blocked import solve_blocked
+
 # Beyond this many unknowns the written-out program takes longer to compile than it saves.
 _WRITTEN_OUT = 6
+_BLOCKED = 24
+"""Beyond this many unknowns it pays to eliminate several at once, and to multiply matrices by a library."""
 
 
 def solve(matrix: Float[Array, "n n"], rhs: Float[Array, "n *m"]) -> Float[Array, "n *m"]:
     """The solution x of matrix @ x = rhs, by elimination with partial pivoting; infinite or NaN where singular."""
     rows = rhs.reshape(matrix.shape[0], -1)
     eliminated = _written_out if matrix.shape[0] <= _WRITTEN_OUT else _looped
+    eliminated = solve_blocked if matrix.shape[0] > _BLOCKED else eliminated
     return eliminated(matrix, rows).reshape(rhs.shape)
 
 
@@ -86,13 +91,19 @@ def spectral_radius(matrix: Float[Array, "n n"]) -> Float[Array, ""]:
         norm = jnp.max(jnp.sum(jnp.abs(power), axis=1))
         some = norm >= jnp.finfo(norm.dtype).tiny
         safe = jnp.where(some, norm, 1.0)
-        power = power * (1.0 / safe)
-        # One product at a time, in full precision on every device.
-        squared = jnp.sum(power[:, :, None] * power[None, :, :], axis=1)
+        squared = _square(power * (1.0 / safe))
         return squared, log + jnp.where(some, jnp.log(safe), -jnp.inf) * weight, 0.5 * weight
 
     zero = jnp.zeros((), matrix.dtype)
     return jnp.exp(jax.lax.fori_loop(0, squarings, square, (matrix, zero, zero + 1.0))[1])
+
+
+def _square(matrix: Float[Array, "n n"]) -> Float[Array, "n n"]:
+    """matrix @ matrix, in full precision on every device."""
+    if matrix.shape[0] > _BLOCKED:
+        return jnp.matmul(matrix, matrix, precision=jax.lax.Precision.HIGHEST)
+    # One product at a time: inline, and in batches of small matrices several times faster.
+    return jnp.sum(matrix[:, :, None] * matrix[None, :, :], axis=1)
 
 
 def _radius_of_two(matrix: Float[Array, "2 2"]) -> Float[Array, ""]:
@@ -113,8 +124,7 @@ def top_eigenvector(matrix: Float[Array, "n n"]) -> Float[Array, " n"]:
 
     def square(power, _):
         norm = jnp.max(jnp.sum(jnp.abs(power), axis=1))
-        power = power / jnp.where(norm > 0, norm, 1.0)
-        return jnp.sum(power[:, :, None] * power[None, :, :], axis=1), None
+        return _square(power / jnp.where(norm > 0, norm, 1.0)), None
 
     projector, _ = jax.lax.scan(square, start, None, length=30)
     lengths = jnp.sqrt(jnp.sum(jnp.square(projector), axis=0))

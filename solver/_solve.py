@@ -13,6 +13,7 @@ from ._errors import GameError, NotSolvedError
 from ._game import Game, Problem
 from ._layout import dtype_of
 from ._method import Method
+from ._quick import OPTIONS, quick
 from ._search import GlobalSearch
 from ._solution import Equilibrium
 from ._status import Status
@@ -56,15 +57,19 @@ def solve(
             raise GameError("start is for games; a Leader and a Stage compare all that can be chosen.")
         start = check_start(problem, start)
     tol, search = check_options(method, tol, max_steps, dtype_of(problem), certify)
-    result = _compiled(problem, start, method, tol, int(max_steps), search)
+    compiled = _compiled_fast if quick(problem, start) else _compiled
+    result = compiled(problem, start, method, tol, int(max_steps), search)
     if throw and not isinstance(result.status, Tracer):
         _raise_if_failed(problem, start, result)
     return result
 
 
-@eqx.filter_jit
-def _compiled(problem, start, method, tol, max_steps, search):
+def _equilibrium(problem, start, method, tol, max_steps, search):
     return equilibrium(problem, method, start=start, tol=tol, max_steps=max_steps, search=search)
+
+
+_compiled = eqx.filter_jit(_equilibrium)
+_compiled_fast = eqx.filter_jit(_equilibrium, compiler_options=OPTIONS)  # pyright: ignore[reportCallIssue]
 
 
 def _raise_if_failed(problem: Problem, start, result: Equilibrium) -> None:

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from jaxtyping import Array, Float
 
-from nashgrid.solver import BestResponse, Game, Leader, Newton, parameter, solve
+from nashgrid.solver import BestResponse, Game, Leader, Newton, _solve, parameter, solve, sweep
+from nashgrid.solver import _quick as _quick_programs
 
 _traced: list[str] = []
 """One entry for every time that JAX traces a payoff below; compiled programs add none."""
@@ -31,6 +32,14 @@ class Counted(Game):
 
     def outcomes(self, s):
         return {"total": jnp.sum(s["q"])}
+
+
+class Large(Counted):
+    """The same, with a payoff that is an average over many states of the market."""
+
+    def payoff(self, s):
+        states = jnp.linspace(-1.0, 1.0, 50)
+        return jnp.mean(states[:, None] + Counted.payoff(self, s)[None, :], axis=0)
 
 
 def _traces(run) -> int:
@@ -112,3 +121,38 @@ def test_solve_inside_a_compiled_function_is_traced_with_it_once():
     np.testing.assert_allclose(quantities(jnp.asarray(10.0)), [10 / 3, 7 / 3], rtol=1e-12)
     assert _traces(lambda: quantities(jnp.asarray(11.0))) == 0
     assert len(calls) == 1
+
+
+def test_a_shape_is_traced_once_however_many_points_are_solved():
+    game = Counted(cost=(1.0, 2.0, 1.5, 2.5))
+    other = Counted(intercept=12.0, cost=(2.0, 1.0, 1.0, 1.0))
+    # What it is checked with and how it is compiled, how smooth it is, the method, and the payoffs that are reported.
+    assert _traces(lambda: _quick(game)) <= 6
+    assert _traces(lambda: _quick(other)) == 0
+    many = jax.jit(jax.vmap(lambda intercept: _quick(Counted(intercept, game.cost)).payoff))
+    assert 0 < _traces(lambda: many(jnp.linspace(9.0, 11.0, 3))) <= 6
+    assert _traces(lambda: many(jnp.linspace(10.0, 12.0, 3))) == 0
+
+    def swept(values, chunk=4):
+        return lambda: sweep(game, {"intercept": values}, method=Newton(), certify=False, chunk=chunk, progress=False)
+
+    one_block = _traces(swept(np.linspace(9.0, 11.0, 4)))
+    assert 0 < one_block <= 8
+    assert _traces(swept(np.linspace(9.0, 12.0, 8))) == 0  # Two blocks of the same width.
+
+
+def test_a_small_game_is_compiled_fast_where_jax_allows_it(monkeypatch):
+    kinds = []
+    for name in ("_compiled", "_compiled_fast"):
+        program = getattr(_solve, name)
+        monkeypatch.setattr(_solve, name, lambda *a, name=name, program=program: kinds.append(name) or program(*a))
+    monkeypatch.setattr(_quick_programs, "_known", lambda: True)
+    _quick(Counted())
+    _quick(Counted(cost=(1.0,) * 5), start={"q": 1.0})
+    jax.grad(lambda game: _quick(game).payoff[0])(Counted())
+    jax.jit(lambda: _quick(Counted()).payoff)()
+    _quick(Large())
+    assert kinds == ["_compiled_fast"] * 2 + ["_compiled"] * 3
+    monkeypatch.setattr(_quick_programs, "_known", lambda: False)
+    _quick(Counted())
+    assert kinds[-1] == "_compiled"

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nashgrid.solver._blocked import solve_blocked
 from nashgrid.solver._linear import _looped, _written_out, largest_eigenvalue, solve, spectral_radius
 
 # Elimination is backward stable: the residual, not the error, is small whatever the condition number.
@@ -34,6 +35,15 @@ def test_every_size_is_solved(n):
             assert _backward_error(matrices[k], x[k], rhs[k]) < ROUNDING
 
 
+@pytest.mark.parametrize("n", [1, 5, 8, 25, 32, 61])
+def test_every_size_is_solved_by_blocks(n):
+    systems = [_system(n, seed) for seed in range(8)]
+    matrices, rhs = (np.stack(part) for part in zip(*systems, strict=True))
+    x = np.asarray(jax.jit(jax.vmap(lambda a, b: solve_blocked(a, b[:, None])[:, 0]))(matrices, rhs))
+    for k in range(len(systems)):
+        assert _backward_error(matrices[k], x[k], rhs[k]) < ROUNDING
+
+
 @pytest.mark.parametrize("n", range(1, 7))
 def test_written_out_and_looped_elimination_agree(n):
     rng = np.random.default_rng(n)
@@ -42,7 +52,7 @@ def test_written_out_and_looped_elimination_agree(n):
     np.testing.assert_allclose(_looped(matrix, rhs), np.linalg.solve(matrix, rhs), rtol=1e-13, atol=1e-13)
 
 
-@pytest.mark.parametrize("n", [2, 3, 5, 6, 7, 9])
+@pytest.mark.parametrize("n", [2, 3, 5, 6, 7, 9, 27])
 def test_zero_and_tiny_pivots_are_exchanged(n):
     # A cyclic permutation has a zero pivot in every column; without an exchange the tiny one loses all digits.
     cyclic = np.roll(np.eye(n), 1, axis=0)
@@ -52,13 +62,13 @@ def test_zero_and_tiny_pivots_are_exchanged(n):
     np.testing.assert_allclose(solve(jnp.asarray(tiny), jnp.asarray(rhs)), np.linalg.solve(tiny, rhs), rtol=1e-13)
 
 
-@pytest.mark.parametrize("n", [1, 2, 6, 7])
+@pytest.mark.parametrize("n", [1, 2, 6, 7, 26])
 def test_singular_systems_are_not_finite(n):
     matrix = np.ones((n, n)) if n > 1 else np.zeros((1, 1))
     assert not np.all(np.isfinite(solve(jnp.asarray(matrix), jnp.arange(1.0, n + 1))))
 
 
-@pytest.mark.parametrize("n", [1, 3, 6, 8])
+@pytest.mark.parametrize("n", [1, 3, 6, 8, 26])
 def test_derivatives_and_transposes(n):
     rng = np.random.default_rng(n)
     matrix, rhs = jnp.asarray(rng.normal(size=(n, n)) + 2 * n * np.eye(n)), jnp.asarray(rng.normal(size=n))
@@ -79,8 +89,9 @@ def test_several_right_hand_sides_keep_their_shape():
     np.testing.assert_array_equal(solve(matrix, jnp.ones(3)), [1.0, 0.5, 0.25])
 
 
-def test_single_precision_stays_single():
-    matrix, rhs = _system(7, 0)
+@pytest.mark.parametrize("n", [7, 26])
+def test_single_precision_stays_single(n):
+    matrix, rhs = _system(n, 0)
     x = solve(jnp.asarray(matrix, jnp.float32), jnp.asarray(rhs, jnp.float32))
     assert x.dtype == jnp.float32
     assert _backward_error(matrix, np.asarray(x, float), rhs) < 64 * np.finfo(np.float32).eps
@@ -105,6 +116,12 @@ def test_largest_eigenvalue_of_random_symmetric_matrices(n, seed, rank, shift):
     matrix = shift * np.eye(n) - part @ part.T / n
     size = np.abs(matrix).sum(axis=1).max()
     assert abs(float(_largest(matrix)) - np.linalg.eigvalsh(matrix)[-1]) <= 1e-8 * size + np.finfo(float).tiny
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_spectral_radius_of_a_large_matrix(seed):
+    matrix = np.random.default_rng(seed).normal(size=(30, 30))
+    assert float(_radius(matrix)) == pytest.approx(np.abs(np.linalg.eigvals(matrix)).max(), rel=1e-7)
 
 
 @pytest.mark.parametrize(

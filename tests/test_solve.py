@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jaxtyping import Array, Float
 
-from nashgrid.games import LinearCournot, ResearchSpillovers
+from nashgrid.games import IsoelasticCournot, LinearCournot, ResearchSpillovers
 from nashgrid.solver import (
     BestResponse,
     Equilibrium,
@@ -393,3 +393,37 @@ def test_derivatives_of_the_batch_are_those_of_its_lanes():
     np.testing.assert_array_equal(jax.vmap(quantity)(costs), jnp.stack([quantity(c) for c in costs]))
     together = eqx.filter_jit(jax.vmap(jax.jacfwd(quantity)))(costs)
     np.testing.assert_allclose(together, jnp.stack([jax.jacfwd(quantity)(c) for c in costs]), rtol=1e-13, atol=1e-15)
+
+
+def test_many_firms_have_the_closed_form_and_its_derivatives():
+    # More than 24 strategies: systems are solved by blocks, and second derivatives taken one strategy at a time.
+    cost = jnp.linspace(1.0, 1.2, 27)
+
+    def quantities(cost):
+        return solve(LinearCournot(cost=cost), Newton(), certify=False).strategy["quantity"]
+
+    found, transposed = jax.vjp(quantities, cost)
+    np.testing.assert_allclose(found, (10.0 + jnp.sum(cost)) / 28 - cost, rtol=1e-11)
+    (slopes,) = transposed(jnp.eye(27)[3])
+    np.testing.assert_allclose(slopes, 1 / 28 - np.eye(27)[3], rtol=1e-9, atol=1e-11)
+
+
+def test_second_derivatives_of_many_firms():
+    game = IsoelasticCournot(cost=np.linspace(0.5, 1.5, 26))
+    conditions = conditions_of(game, layout_of(game), jnp.dtype(float))
+    z = jnp.linspace(0.1, 0.4, 26)
+    price, slope, bend = (f(jnp.sum(z)) for f in _inverse_demand(game.elasticity))
+    point = jax.jit(lambda z: conditions.at(z))(z)
+    np.testing.assert_allclose(point.gradient, price + slope * z - game.cost * z, rtol=1e-12)
+    expected = (slope + bend * z)[:, None] + jnp.diag(slope - game.cost)
+    np.testing.assert_allclose(point.jacobian, expected, rtol=1e-12)
+
+
+def _inverse_demand(elasticity):
+    """The price Q^(-1/e) and its first two derivatives."""
+    power = -1.0 / elasticity
+    return (
+        lambda q: q**power,
+        lambda q: power * q ** (power - 1),
+        lambda q: power * (power - 1) * q ** (power - 2),
+    )
