@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from ._conditions import Conditions, own_curvature, own_diagonal, own_newton
+from ._each import each
 from ._game import Game
 from ._hills import first_largest
 from ._kinks import continuous, lone, nearby
@@ -136,7 +137,7 @@ def _peaks(game: Game, layout: Layout, z, payoff, size, lower, upper, wanted: Bo
             value, slope = jax.jvp(game.payoff, (layout.unflatten(moved),), (layout.unflatten(way),))
             return jnp.sum(jnp.where(mine, value, 0.0)), jnp.sum(jnp.where(mine, slope, 0.0))
 
-        values, slopes = jax.vmap(at)(jnp.asarray(ladder, z.dtype))
+        values, slopes = each(at, jnp.asarray(ladder, z.dtype))
         x, near, low, high = (jnp.sum(jnp.where(pick, part, 0.0)) for part in (z, distance, lower, upper))
         value = jnp.sum(jnp.where(mine, payoff, 0.0))
         rises = (x - near < low) | (slopes[0] >= 0)
@@ -149,7 +150,7 @@ def _peaks(game: Game, layout: Layout, z, payoff, size, lower, upper, wanted: Bo
         return rises & falls & level, gain, jnp.clip(x + step * near, low, high)
 
     def every(z: Float[Array, " strategy"]) -> _Peaks:
-        here, gain, best = jax.vmap(look, in_axes=(0, None))(jnp.eye(layout.size, dtype=z.dtype), z)
+        here, gain, best = each(lambda way: look(way, z), jnp.eye(layout.size, dtype=z.dtype))
         return _Peaks(here & single, gain, best)
 
     return only_if(wanted, every, _Peaks(jnp.zeros(layout.size, bool), jnp.zeros_like(z), z), z)

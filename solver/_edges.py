@@ -72,12 +72,12 @@ def beside_edges(
 
 def _most_promising(intervals: "_Interval", promise: Float[Array, " interval"], value: Float[Array, ""]) -> "_Interval":
     """Those that are kept; where there are fewer, intervals without edges."""
-    kept = []
-    for _ in range(_PLACES):
+
+    def pick(promise: Float[Array, " interval"], _: None) -> tuple[Float[Array, " interval"], _Interval]:
         at = first_largest(promise) & (promise > value)
-        kept.append(_picked(at, intervals))
-        promise = jnp.where(at, -jnp.inf, promise)
-    return jax.tree.map(lambda *parts: jnp.stack(parts), *kept)
+        return jnp.where(at, -jnp.inf, promise), _picked(at, intervals)
+
+    return jax.lax.scan(pick, promise, None, length=_PLACES)[1]
 
 
 class _Interval(NamedTuple):

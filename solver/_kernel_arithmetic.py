@@ -66,7 +66,7 @@ def _built_in(of_floats: str, of_whole: str = "") -> Emit:
         name = of_floats if _is_float(operands[0]) else of_whole
         if not name:
             raise UnsupportedError(f"{of_floats} of whole numbers")
-        return s.function.call(f"llvm.{name}.{_suffix(operands[0])}", operands[0].dtype, *map(s.text, operands))
+        return s.region.call(f"llvm.{name}.{_suffix(operands[0])}", operands[0].dtype, *map(s.text, operands))
 
     return emit
 
@@ -85,7 +85,7 @@ def _largest(sign: str) -> Emit:
                 # Only the other can be NaN, and zeros of two signs cannot meet: a comparison and a choice do.
                 keep = s.instruction("fcmp uge" if sign == ">" else "fcmp ule", [other, known], np.bool_)
                 return choose(s, keep, other, known)
-        return s.function.call(f"llvm.{names[kind]}.{_suffix(x)}", x.dtype, s.text(x), s.text(y))
+        return s.region.call(f"llvm.{names[kind]}.{_suffix(x)}", x.dtype, s.text(x), s.text(y))
 
     return emit
 
@@ -93,7 +93,7 @@ def _largest(sign: str) -> Emit:
 def choose(s: Instructions, which: Element, yes: Element, no: Element) -> Register:
     """`yes` where `which`, else `no`."""
     kind = vector_type(yes.dtype)
-    return s.function.value(
+    return s.region.value(
         f"select <{LANES} x i1> {s.text(which)}, {kind} {s.text(yes)}, {kind} {s.text(no)}", yes.dtype
     )
 
@@ -122,7 +122,7 @@ def _shift(name: str) -> Emit:
 
 def _population_count(s: Instructions, params: dict[str, Any], operands: list[Element]) -> Element:
     (x,) = operands
-    return s.function.call(f"llvm.ctpop.v{LANES}i{np.dtype(x.dtype).itemsize * 8}", x.dtype, s.text(x))
+    return s.region.call(f"llvm.ctpop.v{LANES}i{np.dtype(x.dtype).itemsize * 8}", x.dtype, s.text(x))
 
 
 def _neg(s: Instructions, params: dict[str, Any], operands: list[Element]) -> Element:
@@ -135,7 +135,7 @@ def _neg(s: Instructions, params: dict[str, Any], operands: list[Element]) -> El
 def _abs(s: Instructions, params: dict[str, Any], operands: list[Element]) -> Element:
     (x,) = operands
     if _is_float(x):
-        return s.function.call(f"llvm.fabs.{_suffix(x)}", x.dtype, s.text(x))
+        return s.region.call(f"llvm.fabs.{_suffix(x)}", x.dtype, s.text(x))
     return s.op(lax.max_p, x, _neg(s, params, operands))
 
 
@@ -184,14 +184,14 @@ def convert(s: Instructions, params: dict[str, Any], operands: list[Element]) ->
     elif old.kind == "f":
         name = "fptoui.sat" if new.kind == "u" else "fptosi.sat"
         whole = f"v{LANES}i{new.itemsize * 8}"
-        return s.function.call(f"llvm.{name}.{whole}.{_suffix(x)}", new, s.text(x), of=old)
+        return s.region.call(f"llvm.{name}.{whole}.{_suffix(x)}", new, s.text(x), of=old)
     elif old.kind == "b" or new.itemsize > old.itemsize:
         how = "zext" if _is_unsigned(x) else "sext"
     elif new.itemsize < old.itemsize:
         how = "trunc"
     else:
-        return Register(s.text(x), new)
-    return s.function.value(f"{how} {vector_type(old)} {s.text(x)} {to}", new)
+        return Register(s.text(x), new, x.depth)
+    return s.region.value(f"{how} {vector_type(old)} {s.text(x)} {to}", new)
 
 
 def _round(s: Instructions, params: dict[str, Any], operands: list[Element]) -> Element:

@@ -24,12 +24,13 @@ class UnsupportedError(Exception):
 class Register:
     """A vector over the lanes, by its name in the text."""
 
-    __slots__ = ("dtype", "name")
+    __slots__ = ("depth", "dtype", "name")
     ndim = 0
     shape = ()
 
-    def __init__(self, name: str, dtype: Any):
-        self.name, self.dtype = name, np.dtype(dtype)
+    def __init__(self, name: str, dtype: Any, depth: int):
+        self.name, self.dtype, self.depth = name, np.dtype(dtype), depth
+        """`depth`: how many loops it is inside of."""
 
 
 def scalar_type(dtype: Any) -> str:
@@ -46,34 +47,48 @@ def vector_type(dtype: Any) -> str:
 
 
 class Function:
-    """The text of a function, and what it needs from elsewhere."""
+    """What all parts of a function's text share."""
 
     def __init__(self, most: int) -> None:
         self.most = most
         """Lines; a longer text raises `UnsupportedError`."""
-        self.lines: list[str] = []
-        self.block = "entry"
         self.needs: dict[str, str] = {}
-        """Name -> the text that declares or defines it."""
+        """Name -> the text that declares what comes from elsewhere."""
+        self.room: list[str] = []
+        """Memory that is taken once, when the function is called."""
         self._count = 0
+        self._lines = 0
 
     def fresh(self, prefix: str = "v") -> str:
         """A new name."""
         self._count += 1
         return f"{prefix}{self._count}"
 
+    def count(self) -> None:
+        """One line more."""
+        self._lines += 1
+        if self._lines > self.most:
+            raise UnsupportedError(f"programs of more than {self.most} instructions")
+
+
+class Region:
+    """The text of a loop, or of what is outside all loops."""
+
+    def __init__(self, function: Function, depth: int, block: str):
+        self.function, self.depth, self.block = function, depth, block
+        self.lines: list[str] = []
+
     def put(self, line: str) -> int:
         """Add a line; its number."""
-        if len(self.lines) >= self.most:
-            raise UnsupportedError(f"programs of more than {self.most} instructions")
+        self.function.count()
         self.lines.append(line)
         return len(self.lines) - 1
 
     def value(self, text: str, dtype: Any) -> Register:
         """The result of an instruction."""
-        name = f"%{self.fresh()}"
+        name = f"%{self.function.fresh()}"
         self.put(f"{name} = {text}")
-        return Register(name, dtype)
+        return Register(name, dtype, self.depth)
 
     def begin(self, label: str) -> None:
         """Start a block."""
@@ -84,8 +99,14 @@ class Function:
         """Call a function of vectors, one that LLVM has built in."""
         kind, given = vector_type(dtype), vector_type(of or dtype)
         arguments = ", ".join(f"{given} {x}" for x in operands)
-        self.needs.setdefault(name, f"declare {kind} @{name}({', '.join([given] * len(operands))})")
+        self.function.needs.setdefault(name, f"declare {kind} @{name}({', '.join([given] * len(operands))})")
         return self.value(f"call {kind} @{name}({arguments})", dtype)
+
+    def reserve(self, count: int, dtype: Any) -> str:
+        """Memory for so many vectors."""
+        name = f"%{self.function.fresh('room')}"
+        self.function.room.append(f"{name} = alloca [{count} x {vector_type(dtype)}], align 64")
+        return name
 
 
 def literal(x: Any, dtype: Any) -> str:
@@ -105,17 +126,25 @@ Emit = Callable[["Instructions", dict[str, Any], list[Element]], Element]
 
 
 class Instructions(Elements):
-    """Elementwise operations as instructions in a function; `emit` has one for each primitive."""
+    """Elementwise operations as instructions in a region; `emit` has one for each primitive.
 
-    def __init__(self, function: Function, emit: dict[str, Emit], outside: "Instructions | None" = None):
-        self.function, self.emit = function, emit
+    What does not depend on the loop that it is in is put outside, where the loop may use it.
+    """
+
+    def __init__(self, region: Region, emit: dict[str, Emit], outside: "Instructions | None" = None):
         super().__init__(LANES)
-        if outside is not None:  # What has been computed before a loop can be used in it.
-            self._done, self._kept = dict(outside._done), [outside._kept]
+        self.region, self.emit, self.outside = region, emit, outside
 
     def inside(self) -> "Instructions":
-        """For a loop or a branch: what is computed there must not be used outside."""
-        return Instructions(self.function, self.emit, self)
+        """For a loop."""
+        region = Region(self.region.function, self.region.depth + 1, "")
+        return Instructions(region, self.emit, self)
+
+    def apply(self, primitive: Any, params: dict[str, Any], operands: list[Element]) -> Element:
+        depth = max((x.depth for x in operands if not is_known(x)), default=self.region.depth)
+        if depth < self.region.depth and self.outside is not None:
+            return self.outside.apply(primitive, params, operands)
+        return super().apply(primitive, params, operands)
 
     def bind(self, primitive: Any, params: dict[str, Any], operands: list[Element]) -> Element:
         rule = self.emit.get(primitive.name)
@@ -138,35 +167,37 @@ class Instructions(Elements):
         """`text` with the type and the operands put in."""
         kind = operands[-1].dtype
         names = ", ".join(self.text(x) for x in operands)
-        return self.function.value(f"{text} {vector_type(kind)} {names}", kind if dtype is None else dtype)
+        return self.region.value(f"{text} {vector_type(kind)} {names}", kind if dtype is None else dtype)
 
 
 class Loop:
-    """The text of a loop while it is being written."""
+    """The text of a loop while it is being written: first what decides whether to go on, then `body`, then `again`."""
 
-    def __init__(self, function: Function, begin: list[str], dtypes: list[Any]):
-        self.function = function
-        self.head, self.body, self.exit = (function.fresh(kind) for kind in ("head", "body", "exit"))
-        before = function.block
-        function.put(f"br label %{self.head}")
-        function.begin(self.head)
-        self.state = [Register(f"%{function.fresh()}", dtype) for dtype in dtypes]
-        self._begin = [f"[{x}, %{before}]" for x in begin]
-        self._lines = [function.put("") for _ in self.state]
+    def __init__(self, outside: Instructions, begin: list[Element]):
+        self.outside, self.inside = outside, outside.inside()
+        function, region = outside.region.function, self.inside.region
+        self._head, self._body, self._exit = (function.fresh(kind) for kind in ("head", "body", "exit"))
+        region.begin(self._head)
+        self.state = [Register(f"%{function.fresh()}", x.dtype, region.depth) for x in begin]
+        self._begin = [outside.text(x) for x in begin]
+        self._lines = [region.put("") for _ in begin]
 
-    def while_(self, going: str) -> None:
+    def body(self, going: Element) -> None:
         """Go on as long as any lane of `going` does."""
-        function = self.function
-        bits = function.value(f"bitcast <{LANES} x i1> {going} to i{LANES}", bool)
-        some = function.value(f"icmp ne i{LANES} {bits.name}, 0", bool)
-        function.put(f"br i1 {some.name}, label %{self.body}, label %{self.exit}")
-        function.begin(self.body)
+        region = self.inside.region
+        bits = region.value(f"bitcast <{LANES} x i1> {self.inside.text(going)} to i{LANES}", bool)
+        some = region.value(f"icmp ne i{LANES} {bits.name}, 0", bool)
+        region.put(f"br i1 {some.name}, label %{self._body}, label %{self._exit}")
+        region.begin(self._body)
 
-    def again(self, new: list[str]) -> None:
-        """Begin anew with these."""
-        function = self.function
+    def again(self, new: list[Element]) -> None:
+        """Begin anew with these, and close the loop."""
+        region, outer = self.inside.region, self.outside.region
         for k, (register, x) in enumerate(zip(self.state, new, strict=True)):
-            incoming = f"{self._begin[k]}, [{x}, %{function.block}]"
-            function.lines[self._lines[k]] = f"{register.name} = phi {vector_type(register.dtype)} {incoming}"
-        function.put(f"br label %{self.head}")
-        function.begin(self.exit)
+            incoming = f"[{self._begin[k]}, %{outer.block}], [{self.inside.text(x)}, %{region.block}]"
+            region.lines[self._lines[k]] = f"{register.name} = phi {vector_type(register.dtype)} {incoming}"
+        region.put(f"br label %{self._head}")
+        # What did not depend on the loop is above it by now.
+        outer.put(f"br label %{self._head}")
+        outer.lines += region.lines
+        outer.begin(self._exit)

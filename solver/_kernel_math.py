@@ -42,7 +42,7 @@ def _c(x: float) -> np.float64:
 
 
 def _fma(s: Instructions, x: Element, y: Element, z: Element) -> Element:
-    return s.function.call(f"llvm.fma.v{LANES}f64", _F64, s.text(x), s.text(y), s.text(z))
+    return s.region.call(f"llvm.fma.v{LANES}f64", _F64, s.text(x), s.text(y), s.text(z))
 
 
 def _series(s: Instructions, x: Element, coefficients: list[float]) -> Element:
@@ -54,7 +54,7 @@ def _series(s: Instructions, x: Element, coefficients: list[float]) -> Element:
 
 
 def _bitcast(s: Instructions, x: Element, dtype: Any) -> Register:
-    return s.function.value(f"bitcast {vector_type(x.dtype)} {s.text(x)} to {vector_type(dtype)}", dtype)
+    return s.region.value(f"bitcast {vector_type(x.dtype)} {s.text(x)} to {vector_type(dtype)}", dtype)
 
 
 def _power_of_two(s: Instructions, n: Element) -> Element:
@@ -136,7 +136,7 @@ def _tanh(s: Instructions, x: Element) -> Element:
     grown = _expm1(s, s.instruction("fmul", [size, _c(2.0)]))
     made = s.instruction("fdiv", [grown, s.instruction("fadd", [grown, _c(2.0)])])
     made = choose(s, s.instruction("fcmp ogt", [size, _c(20.0)], np.bool_), _c(1.0), made)
-    return s.function.call(f"llvm.copysign.v{LANES}f64", _F64, s.text(made), s.text(x))
+    return s.region.call(f"llvm.copysign.v{LANES}f64", _F64, s.text(made), s.text(x))
 
 
 def _logistic(s: Instructions, x: Element) -> Element:
@@ -146,15 +146,15 @@ def _logistic(s: Instructions, x: Element) -> Element:
 
 def _from_library(name: str) -> Emit:
     def inner(s: Instructions, *operands: Element) -> Element:
-        function = s.function
-        function.needs.setdefault(name, f"declare double @{name}({', '.join(['double'] * len(operands))})")
+        region = s.region
+        region.function.needs.setdefault(name, f"declare double @{name}({', '.join(['double'] * len(operands))})")
         made = "undef"
         for k in range(LANES):
-            each = [function.value(f"extractelement {vector_type(_F64)} {s.text(x)}, i32 {k}", _F64) for x in operands]
+            each = [region.value(f"extractelement {vector_type(_F64)} {s.text(x)}, i32 {k}", _F64) for x in operands]
             arguments = ", ".join(f"double {x.name}" for x in each)
-            one = function.value(f"call double @{name}({arguments})", _F64)
-            made = function.value(f"insertelement {vector_type(_F64)} {made}, double {one.name}, i32 {k}", _F64).name
-        return Register(made, _F64)
+            one = region.value(f"call double @{name}({arguments})", _F64)
+            made = region.value(f"insertelement {vector_type(_F64)} {made}, double {one.name}, i32 {k}", _F64).name
+        return Register(made, _F64, region.depth)
 
     return _double(inner)
 

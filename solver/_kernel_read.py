@@ -10,44 +10,59 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax import lax
 from jax.core import Tracer
 from jax.extend.core import ClosedJaxpr
 
 from ._apart import Value, entirely, filled, uniform
 from ._apart_moves import MOVES
 from ._apart_sums import COMPUTES
+from ._each import rolled
+from ._elements import Element
 from ._jaxprs import CALLS, called, evaluated
 from ._kernel_arithmetic import ARITHMETIC
-from ._kernel_ir import LANES, Function, Instructions, Loop, Register, UnsupportedError, scalar_type, vector_type
+from ._kernel_ir import (
+    LANES,
+    Function,
+    Instructions,
+    Loop,
+    Region,
+    Register,
+    UnsupportedError,
+    scalar_type,
+    vector_type,
+)
 from ._kernel_math import FUNCTIONS
 
 _LARGEST = 4096
-_UNROLLED = 64
-"""Steps of a scan that reads or writes rows, written out one after the other."""
+_UNROLLED = 4
+"""Steps of a scan that are written out one after the other; more of them are a loop."""
 
 
 def written(function: Callable, shared: Any, row: Any, most: int) -> tuple[str, Any]:
     """The text of a function for LLVM, of at most so many instructions, and the shapes of its results for one point."""
-    closed, shapes = jax.make_jaxpr(function, return_shape=True)(shared, row)
+    with rolled():
+        closed, shapes = jax.make_jaxpr(function, return_shape=True)(shared, row)
     text = Function(most)
+    region = Region(text, 0, "entry")
     with entirely():
-        elements = Instructions(text, ARITHMETIC | FUNCTIONS)
+        elements = Instructions(region, ARITHMETIC | FUNCTIONS)
         if any(np.size(x) > _LARGEST for x in jax.tree.leaves(shared)):
             raise UnsupportedError(f"arrays of more than {_LARGEST} entries")
-        given = [_loaded(elements, k, np.shape(x), x.dtype, True) for k, x in enumerate(jax.tree.leaves(shared))]
-        given.append(_loaded(elements, None, row.shape, row.dtype, False))
+        given = [_loaded(region, k, np.shape(x), x.dtype, True) for k, x in enumerate(jax.tree.leaves(shared))]
+        given.append(_loaded(region, None, row.shape, row.dtype, False))
         for k, value in enumerate(_read(elements, closed, given)):
             _store(elements, k, value)
-    body = "\n  ".join(text.lines)
-    needs = "\n".join(text.needs.values())
+    needs, room, body = "\n".join(text.needs.values()), "\n  ".join(text.room), "\n  ".join(region.lines)
     return (
         f"""{needs}
 define void @kernel(ptr %shared, ptr %rows, ptr %outs, i64 %stride, i64 %first, i64 %last) {{
 begin:
+  {room}
   %any = icmp slt i64 %first, %last
   br i1 %any, label %entry, label %end
 entry:
-  %lane = phi i64 [%first, %begin], [%next, %{text.block}]
+  %lane = phi i64 [%first, %begin], [%next, %{region.block}]
   {body}
   %next = add i64 %lane, {LANES}
   %more = icmp slt i64 %next, %last
@@ -60,9 +75,9 @@ end:
     )
 
 
-def _loaded(elements: Instructions, k: int | None, shape: tuple[int, ...], dtype: Any, same: bool) -> Value:
+def _loaded(text: Region, k: int | None, shape: tuple[int, ...], dtype: Any, same: bool) -> Value:
     """An argument: number `k` of those that all points share, or the row of each point."""
-    text, kind = elements.function, scalar_type(dtype)
+    kind = scalar_type(dtype)
     stored = "i8" if np.dtype(dtype) == np.bool_ else kind
     pointer = "%rows"
     if k is not None:
@@ -85,7 +100,7 @@ def _loaded(elements: Instructions, k: int | None, shape: tuple[int, ...], dtype
     return filled(shape, np.dtype(dtype), made)
 
 
-def _address(text: Function, pointer: str, kind: str, j: int) -> str:
+def _address(text: Region, pointer: str, kind: str, j: int) -> str:
     """Of the current lanes of element `j`."""
     start = text.value(f"mul i64 %stride, {j}", np.int64).name
     lane = text.value(f"add i64 {start}, %lane", np.int64).name
@@ -93,7 +108,7 @@ def _address(text: Function, pointer: str, kind: str, j: int) -> str:
 
 
 def _store(elements: Instructions, k: int, value: Value) -> None:
-    text, dtype = elements.function, value.dtype
+    text, dtype = elements.region, value.dtype
     slot = text.value(f"getelementptr ptr, ptr %outs, i64 {k}", dtype).name
     pointer = text.value(f"load ptr, ptr {slot}", dtype).name
     for j, x in enumerate(value.flat):
@@ -133,60 +148,95 @@ def _apply(elements: Instructions, equation: Any, arguments: list[Value]) -> lis
 def _while(elements: Instructions, params: dict[str, Any], arguments: list[Value]) -> list[Value]:
     nc, nb = params["cond_nconsts"], params["body_nconsts"]
     of_cond, of_body, begin = arguments[:nc], arguments[nc : nc + nb], arguments[nc + nb :]
-    loop = Loop(elements.function, [elements.text(x) for v in begin for x in v.flat], _dtypes(begin))
-    state = _like(begin, loop.state)
-    (go,) = _read(elements.inside(), params["cond_jaxpr"], [*of_cond, *state])
-    inside = elements.inside()
-    some = go.flat[0]
-    for x in go.flat[1:]:
-        some = inside.op(jax.lax.or_p, some, x)
-    loop.while_(inside.text(some))
-    inside = elements.inside()
+    loop = Loop(elements, _flat(begin))
+    state, inside = _like(begin, loop.state), loop.inside
+    (go,) = _read(inside, params["cond_jaxpr"], [*of_cond, *state])
+    loop.body(functools.reduce(functools.partial(inside.op, lax.or_p), go.flat))
     new = _read(inside, params["body_jaxpr"], [*of_body, *state])
-    new = [_where(inside, go, a, b) for a, b in zip(new, state, strict=True)]
-    loop.again([inside.text(x) for v in new for x in v.flat])
+    loop.again(_flat([_where(inside, go, a, b) for a, b in zip(new, state, strict=True)]))
     return state
 
 
 def _scan(elements: Instructions, params: dict[str, Any], arguments: list[Value]) -> list[Value]:
     nc, nk, length = params["num_consts"], params["num_carry"], params["length"]
     consts, carry, xs = arguments[:nc], arguments[nc : nc + nk], arguments[nc + nk :]
-    made = len(params["jaxpr"].out_avals) - nk
-    if not xs and not made and length > 4:
-        return _counted(elements, params, consts, carry)
+    body, avals = params["jaxpr"], params["jaxpr"].out_avals[nk:]
     if length > _UNROLLED:
-        raise UnsupportedError(f"scans of {length} steps")
+        return _counted(elements, body, length, params["reverse"], consts, carry, xs)
     rows: list[list[Value]] = []
     for k in range(length):
         at = length - 1 - k if params["reverse"] else k
-        each = [
-            filled(x.shape[1:], x.dtype, list(x.parts[at].reshape(-1)) if x.shape[1:] else [x.parts[at]]) for x in xs
-        ]
-        results = _read(elements, params["jaxpr"], [*consts, *carry, *each])
+        results = _read(elements, body, [*consts, *carry, *(_row(x, at) for x in xs)])
         carry = results[:nk]
         rows.append(results[nk:])
     if params["reverse"]:
         rows.reverse()
     stacked = [
         filled((length, *aval.shape), aval.dtype, [x for row in rows for x in row[j].flat])
-        for j, aval in enumerate(params["jaxpr"].out_avals[nk:])
+        for j, aval in enumerate(avals)
     ]
     return [*carry, *stacked]
 
 
-def _counted(elements: Instructions, params: dict[str, Any], consts: list[Value], carry: list[Value]) -> list[Value]:
-    """A loop of a known number of steps."""
-    text = elements.function
-    begin = [*(elements.text(x) for v in carry for x in v.flat), elements.text(np.int32(0))]
-    loop = Loop(text, begin, [*_dtypes(carry), np.int32])
-    *flat, count = loop.state
-    state, inside = _like(carry, flat), elements.inside()
-    loop.while_(inside.op(jax.lax.lt_p, count, np.int32(params["length"])).name)
-    inside = elements.inside()
-    new = _read(inside, params["jaxpr"], [*consts, *state])
-    onward = inside.op(jax.lax.add_p, count, np.int32(1))
-    loop.again([*(inside.text(x) for v in new for x in v.flat), inside.text(onward)])
-    return state
+def _row(value: Value, k: int) -> Value:
+    return filled(value.shape[1:], value.dtype, list(np.atleast_1d(value.parts[k]).reshape(-1)))
+
+
+def _counted(
+    elements: Instructions,
+    body: ClosedJaxpr,
+    length: int,
+    reverse: bool,
+    consts: list[Value],
+    carry: list[Value],
+    xs: list[Value],
+) -> list[Value]:
+    """A loop of a known number of steps, with rows that it reads and writes in memory."""
+    region, count = elements.region, len(carry)
+    given = [[_put_down(elements, column) for column in x.parts.reshape(length, -1).T] for x in xs]
+    avals = body.out_avals[count:]
+    made = [[region.reserve(length, v.dtype) for _ in range(int(np.prod(v.shape, dtype=int)))] for v in avals]
+    loop = Loop(elements, [*_flat(carry), np.int32(0)])
+    *flat, step = loop.state
+    state, inside = _like(carry, flat), loop.inside
+    loop.body(inside.op(lax.lt_p, step, np.int32(length)))
+    at = inside.op(lax.sub_p, np.int32(length - 1), step) if reverse else step
+    index = inside.region.value(f"extractelement {vector_type(np.int32)} {inside.text(at)}, i32 0", np.int32).name
+    rows = [
+        filled(x.shape[1:], x.dtype, [_picked_up(inside.region, c, index, x.dtype) for c in columns])
+        for x, columns in zip(xs, given, strict=True)
+    ]
+    results = _read(inside, body, [*consts, *state, *rows])
+    for value, columns in zip(results[count:], made, strict=True):
+        for x, memory in zip(value.flat, columns, strict=True):
+            _put(inside, x, memory, index, value.dtype)
+    loop.again([*_flat(results[:count]), inside.op(lax.add_p, step, np.int32(1))])
+    stacked = [
+        filled((length, *v.shape), v.dtype, [_picked_up(region, c, str(k), v.dtype) for k in range(length) for c in m])
+        for v, m in zip(avals, made, strict=True)
+    ]
+    return [*state, *stacked]
+
+
+def _put_down(elements: Instructions, column: np.ndarray) -> str:
+    """Memory with the elements of a column."""
+    dtype = column[0].dtype
+    memory = elements.region.reserve(len(column), dtype)
+    for k, x in enumerate(column):
+        _put(elements, x, memory, str(k), dtype)
+    return memory
+
+
+def _put(elements: Instructions, x: Any, memory: str, index: str, dtype: Any) -> None:
+    kind = vector_type(dtype)
+    at = elements.region.value(f"getelementptr {kind}, ptr {memory}, i32 {index}", dtype).name
+    elements.region.put(f"store {kind} {elements.text(x)}, ptr {at}")
+
+
+def _picked_up(region: Region, memory: str, index: str, dtype: Any) -> Register:
+    kind = vector_type(dtype)
+    at = region.value(f"getelementptr {kind}, ptr {memory}, i32 {index}", dtype).name
+    return region.value(f"load {kind}, ptr {at}", dtype)
 
 
 def _cond(elements: Instructions, params: dict[str, Any], arguments: list[Value]) -> list[Value]:
@@ -198,7 +248,7 @@ def _cond(elements: Instructions, params: dict[str, Any], arguments: list[Value]
     for k, others in enumerate(results[1:], 1):
         hit = index
         if index.dtype != np.bool_:
-            element = elements.op(jax.lax.ge_p, index.flat[0], np.dtype(index.dtype).type(k))
+            element = elements.op(lax.ge_p, index.flat[0], np.dtype(index.dtype).type(k))
             hit = filled((), np.dtype(bool), [element])
         chosen = [_where(elements, hit, b, a) for a, b in zip(chosen, others, strict=True)]
     return chosen
@@ -208,12 +258,13 @@ def _where(elements: Instructions, which: Value, new: Value, old: Value) -> Valu
     """`new` where `which`, else `old`; `which` has the leading axes of both."""
     parts = which.parts.reshape(which.parts.shape + (1,) * (new.parts.ndim - which.parts.ndim))
     masks = np.broadcast_to(parts, new.parts.shape).reshape(-1)
-    made = [elements.op(jax.lax.select_n_p, m, b, a) for m, a, b in zip(masks, new.flat, old.flat, strict=True)]
+    made = [elements.op(lax.select_n_p, m, b, a) for m, a, b in zip(masks, new.flat, old.flat, strict=True)]
     return filled(new.shape, new.dtype, made)
 
 
-def _dtypes(values: list[Value]) -> list[Any]:
-    return [v.dtype for v in values for _ in v.flat]
+def _flat(values: Sequence[Value]) -> list[Element]:
+    """The elements of values, each of its value's type."""
+    return [x for v in values for x in v.flat]
 
 
 def _like(values: list[Value], flat: Sequence[Register]) -> list[Value]:

@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from ._conditions import Conditions
+from ._each import each
 from ._layout import Layout, strategy_scale
 
 _ROUNDINGS = 32.0
@@ -53,7 +54,7 @@ def kinked(conditions: Conditions, z: Float[Array, " strategy"]) -> tuple[Bool[A
         at = _look(conditions, z, pick, x, near, scale, jnp.zeros(0, z.dtype))
         return at.top, at.sharp
 
-    top, sharp = jax.vmap(look)(jnp.asarray(np.eye(len(z), dtype=bool)))
+    top, sharp = each(look, jnp.asarray(np.eye(len(z), dtype=bool)))
     some = jnp.any(sharp)
     return jnp.all(top) & some & ~jnp.any(sharp & ~lone(conditions.layout)), some
 
@@ -178,7 +179,7 @@ def _look(conditions: Conditions, z, pick, x, distance, size, others) -> _Look:
 
     steps = jnp.stack([0.0 * distance, -distance, distance, -_BESIDE * size, _BESIDE * size])
     tried = x + jnp.concatenate([steps, others])
-    values, slopes = jax.vmap(at)(jnp.clip(tried, lower, upper))
+    values, slopes = each(at, jnp.clip(tried, lower, upper))
     infinity = jnp.full((), jnp.inf, z.dtype)
     signed = jnp.where(tried < lower, infinity, jnp.where(tried > upper, -infinity, slopes))
     level = continuous(values[0], values[1], values[2], jnp.max(jnp.abs(slopes[1:5])), distance)

@@ -18,6 +18,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from ._conditions import Conditions
+from ._each import each
 from ._edges import beside_edges
 from ._errors import GameError
 from ._feasible import Feasible
@@ -177,7 +178,7 @@ def _deviation(
                 lines[k] = line._replace(own=own, points=own[:, k // 2] if k < 2 * count else line.points)
         # All in one batch: a payoff may be a whole later stage, and every separate call compiles it again.
         tried = [here[None, :], *(line.own for line in lines), *box]
-        values, signatures = jax.vmap(judge)(jnp.concatenate(tried))
+        values, signatures = each(judge, jnp.concatenate(tried))
         defined = jnp.isfinite(values[0]) & ~jnp.any(jnp.isnan(values))
         cuts = np.cumsum([len(t) for t in tried])[:-1]
         here_value, *values = jnp.split(jnp.where(jnp.isnan(values), -jnp.inf, values), cuts)
