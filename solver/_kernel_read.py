@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 from jax.extend.core import ClosedJaxpr
@@ -81,7 +82,10 @@ def _loaded(elements: Instructions, k: int | None, shape: tuple[int, ...], dtype
             made.append(text.value(splat, dtype))
         else:
             at = _address(text, pointer, stored, j)
-            made.append(text.value(f"load {vector_type(dtype)}, ptr {at}, align 8", dtype))
+            wide = text.value(f"load <{LANES} x {stored}>, ptr {at}, align 1", dtype)
+            if stored != kind:
+                wide = text.value(f"icmp ne <{LANES} x i8> {wide.name}, zeroinitializer", dtype)
+            made.append(wide)
     return filled(shape, np.dtype(dtype), made)
 
 
@@ -110,6 +114,10 @@ def _read(elements: Instructions, closed: ClosedJaxpr, arguments: Sequence[Value
     def known(constant: Any) -> Value:
         if isinstance(constant, Tracer):
             raise UnsupportedError("constants that are being traced")
+        if jnp.issubdtype(constant.dtype, jax.dtypes.extended):
+            raise UnsupportedError(f"constants of type {constant.dtype}")
+        if np.size(constant) > _LARGEST:
+            raise UnsupportedError(f"arrays of more than {_LARGEST} entries")
         return uniform(np.asarray(constant))
 
     return evaluated(closed, arguments, known, functools.partial(_apply, elements))
@@ -137,8 +145,8 @@ def _while(elements: Instructions, params: dict[str, Any], arguments: list[Value
     state = _like(begin, loop.state)
     (go,) = _read(elements.inside(), params["cond_jaxpr"], [*of_cond, *state])
     inside = elements.inside()
-    some = go.flat[0]
-    for x in go.flat[1:]:
+    some = np.bool_(False)
+    for x in go.flat:
         some = inside.op(jax.lax.or_p, some, x)
     loop.while_(inside.text(some))
     inside = elements.inside()
