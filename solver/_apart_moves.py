@@ -264,6 +264,8 @@ def _scatter_add(elements: Elements, equation: Any, a: Value, index: Value, upda
     given = _known_index(index)
     if given is None or a.kept or updates.kept:
         return None
+    if not updates.flat:
+        return a
     count = len(updates.flat)
     each = np.eye(count, dtype=a.dtype).reshape(count, *updates.shape)
     with jax.ensure_compile_time_eval():

@@ -83,7 +83,6 @@ def _arg(better: Any, over: Callable[[Any, int, Any], Any]) -> Rule:
     def rule(elements: Elements, equation: Any, a: Value) -> Value | None:
         shape, dtype = out(equation)
         (axis,) = equation.params["axes"]
-        kind = np.dtype(dtype).type
         if not along(a, axis)[0]:
             position = along(a, axis)[1]
             made = []
@@ -92,9 +91,10 @@ def _arg(better: Any, over: Callable[[Any, int, Any], Any]) -> Rule:
                 made.append(at.reshape(()) if at.shape == (1,) else at)
             return filled(shape, dtype, made)
         rows, _ = _reduced(a, (axis,))
+        places = np.arange(a.shape[axis]).astype(dtype)
         made = []
         for row in rows:
-            best, index = row[0], kind(0)
+            best, index = row[0], places[0]
             for k, x in enumerate(row[1:], 1):
                 win = elements.op(better, x, best)
                 if np.dtype(a.dtype).kind == "f":
@@ -102,7 +102,7 @@ def _arg(better: Any, over: Callable[[Any, int, Any], Any]) -> Rule:
                     nan = elements.op(lax.and_p, elements.op(lax.ne_p, x, x), elements.op(lax.eq_p, best, best))
                     win = elements.op(lax.or_p, win, nan)
                 best = elements.op(lax.select_n_p, win, best, x)
-                index = elements.op(lax.select_n_p, win, index, kind(k))
+                index = elements.op(lax.select_n_p, win, index, places[k])
             made.append(index)
         return filled(shape, dtype, made)
 
@@ -122,13 +122,14 @@ def _dot_general(elements: Elements, equation: Any, a: Value, b: Value) -> Value
         left.shape[len(ba) : len(ba) + len(fa)],
         right.shape[len(bb) : len(bb) + len(fb)],
     )
+    add, multiply = (lax.or_p, lax.and_p) if dtype == np.bool_ else (lax.add_p, lax.mul_p)
     made = []
     for at in np.ndindex(batch):
         for i in np.ndindex(rows):
             for j in np.ndindex(columns):
                 total = np.dtype(dtype).type(0)
                 for x, y in zip(left[(*at, *i)].reshape(-1), right[(*at, *j)].reshape(-1), strict=True):
-                    total = elements.op(lax.add_p, total, elements.op(lax.mul_p, x, y))
+                    total = elements.op(add, total, elements.op(multiply, x, y))
                 made.append(total)
     return filled(shape, dtype, made)
 

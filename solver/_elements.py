@@ -5,7 +5,7 @@ that is the same for all lanes, or an array whose last axis is the lanes. Where 
 element keeps them, before the lanes; its axes may be 1 where it does not vary along them. XLA merges equal
 subexpressions only after it has moved some of them out of loops, and does not see that the zeros and ones in the basis
 of a forward-mode derivative need no arithmetic; both are done here. A factor that is known to be zero makes a product
-zero, whatever the other factor.
+zero, whatever the other factor, and so does a dividend a quotient.
 """
 
 from collections.abc import Callable
@@ -139,7 +139,7 @@ def _mul(s: Elements, x: Element, y: Element) -> Element | None:
 
 
 def _div(s: Elements, x: Element, y: Element) -> Element | None:
-    return x if _is(y, 1) or _is(x, 0) else None
+    return x if _is(y, 1) or (_is(x, 0) and x.dtype.kind == "f") else None
 
 
 def _select(s: Elements, which: Element, *cases: Element) -> Element | None:
@@ -176,13 +176,18 @@ def _pow(s: Elements, x: Element, y: Element) -> Element | None:
         return one
     if _is(y, 1):
         return x
-    size = s.op(lax.exp_p, s.op(lax.mul_p, y, s.op(lax.log_p, s.op(lax.abs_p, x))))
+    positive = s.op(lax.abs_p, x)
+    logarithm = s.op(lax.mul_p, y, s.op(lax.log_p, positive))
+    if not (is_known(y) and np.all(np.isfinite(y))):  # Any power of 1 is 1, even an infinite one.
+        logarithm = s.op(lax.select_n_p, s.op(lax.eq_p, positive, one), logarithm, zero)
+    size = s.op(lax.exp_p, logarithm)
     # Of a negative number, the power is real if y is whole; 0^0 is 1.
     whole = s.op(lax.eq_p, s.op(lax.floor_p, y), y)
     halved = s.op(lax.mul_p, y, half)
     even = s.op(lax.eq_p, s.op(lax.floor_p, halved), halved)
     negative = s.op(lax.select_n_p, even, s.op(lax.neg_p, size), size)
-    negative = s.op(lax.select_n_p, whole, nan, negative)
+    other = s.op(lax.select_n_p, s.op(lax.eq_p, x, kind(-np.inf)), nan, size)
+    negative = s.op(lax.select_n_p, whole, other, negative)
     made = s.op(lax.select_n_p, s.op(lax.lt_p, x, zero), size, negative)
     return s.op(lax.select_n_p, s.op(lax.eq_p, y, zero), made, one)
 

@@ -8,6 +8,7 @@ import ctypes
 import functools
 import importlib.util
 import os
+import sys
 import warnings
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -69,6 +70,7 @@ class Running:
 
     def __init__(self, kernel: Kernel, shared: Any, rows: Shaped[np.ndarray, "lanes column"]):
         self._kernel, self._count = kernel, len(rows)
+        self._parts: list[Future] = []
         stride = -(-self._count // LANES) * LANES
         # Lanes last, and whole vectors of them: the last point again where there are no more.
         columns = np.empty((rows.shape[1], stride), kernel.row.dtype)
@@ -78,19 +80,32 @@ class Running:
         self._outs = [np.empty((*leaf.shape, stride), leaf.dtype) for leaf in kernel.leaves]
         addresses = [(ctypes.c_void_p * len(a))(*(x.ctypes.data for x in a)) for a in (given, self._outs)]
 
-        def part(first: int) -> tuple[Any, ...]:
+        def part(first: int, used: tuple[Any, ...]) -> None:
             last = min(first + _BLOCK, stride)
             kernel._call(addresses[0], columns.ctypes.data, addresses[1], stride, first, last)
-            return given, columns  # Not to be given back before they have been read.
 
-        self._parts: list[Future] = [_pool().submit(part, first) for first in range(0, stride, _BLOCK)]
+        # Addresses keep nothing alive, and whoever has started a call may drop it: each part holds what it uses.
+        used = given, columns, self._outs
+
+        self._parts += [_pool().submit(part, first, used) for first in range(0, stride, _BLOCK)]
 
     def results(self) -> Any:
         """Wait for all of it; points first."""
-        for each in self._parts:
-            each.result()
+        try:
+            for each in self._parts:
+                each.result()
+        except BaseException:  # Ctrl-C: what has not begun would be waited for at exit.
+            self._stop()
+            raise
         every = [np.moveaxis(x[..., : self._count], -1, 0) for x in self._outs]
         return jax.tree.unflatten(self._kernel.structure, every)
+
+    def __del__(self) -> None:
+        self._stop()
+
+    def _stop(self) -> None:
+        for each in self._parts:
+            each.cancel()
 
 
 def kernel(function: Callable, shared: Any, row: jax.ShapeDtypeStruct, most: int) -> Kernel | None:
@@ -117,6 +132,10 @@ def _pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(cores(), thread_name_prefix="nashgrid")
 
 
+if sys.platform != "win32":  # Threads are not there in a forked process, which would wait for them.
+    os.register_at_fork(after_in_child=_pool.cache_clear)
+
+
 def _compiled(text: str) -> Any:
     """Machine code from the text of a module."""
     import llvmlite.binding as llvm  # Slow to import, and not needed for single points.
@@ -129,10 +148,11 @@ def _compiled(text: str) -> Any:
     machine = target.create_target_machine(cpu=llvm.get_host_cpu_name(), features=features, opt=1, jit=True)
     module = llvm.parse_assembly(text)
     module.verify()
+    # Only now can LLVM look up the symbols of this process, and only when it finishes does it stop at unknown ones.
+    engine = llvm.create_mcjit_compiler(module, machine)
     for function in module.functions:
         name = function.name
         if function.is_declaration and not name.startswith("llvm.") and not llvm.address_of_symbol(name):
             raise UnsupportedError(f"the function {name}, which the C library here does not have")
-    engine = llvm.create_mcjit_compiler(module, machine)
     engine.finalize_object()
     return engine

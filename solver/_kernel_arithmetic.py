@@ -142,8 +142,9 @@ def _abs(s: Instructions, params: dict[str, Any], operands: list[Element]) -> El
 def _sign(s: Instructions, params: dict[str, Any], operands: list[Element]) -> Element:
     (x,) = operands
     one, zero = np.dtype(x.dtype).type(1), np.dtype(x.dtype).type(0)
-    negative = choose(s, s.op(lax.lt_p, x, zero), np.dtype(x.dtype).type(-1), x)
-    return choose(s, s.op(lax.gt_p, x, zero), one, negative)
+    if not _is_unsigned(x):
+        x = choose(s, s.op(lax.lt_p, x, zero), np.dtype(x.dtype).type(-1), x)
+    return choose(s, s.op(lax.gt_p, operands[0], zero), one, x)
 
 
 def _is_finite(s: Instructions, params: dict[str, Any], operands: list[Element]) -> Element:

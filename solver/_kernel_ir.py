@@ -9,6 +9,8 @@ equal operations and folds known ones; what is left is written out as text.
 from collections.abc import Callable
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from ._elements import Element, Elements, is_known
@@ -35,9 +37,9 @@ class Register:
 
 def scalar_type(dtype: Any) -> str:
     """What LLVM calls a number."""
-    kind = np.dtype(dtype).str[1:]
+    kind = None if jnp.issubdtype(dtype, jax.dtypes.extended) else np.dtype(dtype).str[1:]
     if kind not in _TYPES:
-        raise UnsupportedError(f"numbers of type {np.dtype(dtype)}")
+        raise UnsupportedError(f"numbers of type {dtype}")
     return _TYPES[kind]
 
 

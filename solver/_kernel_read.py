@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jax.core import Tracer
@@ -96,7 +97,10 @@ def _loaded(text: Region, k: int | None, shape: tuple[int, ...], dtype: Any, sam
             made.append(text.value(splat, dtype))
         else:
             at = _address(text, pointer, stored, j)
-            made.append(text.value(f"load {vector_type(dtype)}, ptr {at}, align 8", dtype))
+            wide = text.value(f"load <{LANES} x {stored}>, ptr {at}, align 1", dtype)
+            if stored != kind:
+                wide = text.value(f"icmp ne <{LANES} x i8> {wide.name}, zeroinitializer", dtype)
+            made.append(wide)
     return filled(shape, np.dtype(dtype), made)
 
 
@@ -125,6 +129,10 @@ def _read(elements: Instructions, closed: ClosedJaxpr, arguments: Sequence[Value
     def known(constant: Any) -> Value:
         if isinstance(constant, Tracer):
             raise UnsupportedError("constants that are being traced")
+        if jnp.issubdtype(constant.dtype, jax.dtypes.extended):
+            raise UnsupportedError(f"constants of type {constant.dtype}")
+        if np.size(constant) > _LARGEST:
+            raise UnsupportedError(f"arrays of more than {_LARGEST} entries")
         return uniform(np.asarray(constant))
 
     return evaluated(closed, arguments, known, functools.partial(_apply, elements))
@@ -151,7 +159,7 @@ def _while(elements: Instructions, params: dict[str, Any], arguments: list[Value
     loop = Loop(elements, _flat(begin))
     state, inside = _like(begin, loop.state), loop.inside
     (go,) = _read(inside, params["cond_jaxpr"], [*of_cond, *state])
-    loop.body(functools.reduce(functools.partial(inside.op, lax.or_p), go.flat))
+    loop.body(functools.reduce(functools.partial(inside.op, lax.or_p), go.flat, np.bool_(False)))
     new = _read(inside, params["body_jaxpr"], [*of_body, *state])
     loop.again(_flat([_where(inside, go, a, b) for a, b in zip(new, state, strict=True)]))
     return state

@@ -91,7 +91,7 @@ def _while(elements: Elements, params: dict[str, Any], arguments: list[Value]) -
     def unfinished(flat: list[Any]) -> Any:
         inside = Elements(elements.lanes)
         (go,) = _read(inside, cond, [*of_cond, *rebuild(flat)])
-        return jnp.any(functools.reduce(functools.partial(inside.op, lax.or_p), go.flat)[()])
+        return jnp.any(functools.reduce(functools.partial(inside.op, lax.or_p), go.flat, np.bool_(False))[()])
 
     def step(flat: list[Any]) -> list[Any]:
         # What is computed in here must not be used outside.

@@ -1,6 +1,10 @@
 """Kernels return what `vmap` returns, whatever the function does, and where there is none XLA takes its place."""
 
 import math
+import subprocess
+import sys
+import threading
+import weakref
 
 import equinox as eqx
 import jax
@@ -10,11 +14,12 @@ import pytest
 from jax import lax
 
 from nashgrid.games import IsoelasticCournot, LinearCournot, OpenSourcing, ResearchSpillovers
-from nashgrid.solver import BestResponse, Game, GlobalSearch, Newton, Status, _devices, parameter, sweep
+from nashgrid.solver import BestResponse, Game, GlobalSearch, Newton, Status, _devices, _kernel, parameter, sweep
 from nashgrid.solver._axes import knobs
 from nashgrid.solver._devices import How, kernel_of
 from nashgrid.solver._kernel import Kernel, kernel
 from nashgrid.solver._kernel_ir import UnsupportedError
+from nashgrid.solver._lowering import over_lanes
 from tests.test_lowering import FUNCTIONS, SIZES
 from tests.textbook import SeveralMarkets
 
@@ -122,6 +127,85 @@ def test_functions_are_exact_to_a_few_units_in_the_last_place(name):
     # Beside the smallest normal numbers, units are those of these.
     unit = np.maximum(np.spacing(np.abs(wanted[finite])), 5e-324)
     assert np.max(np.abs(found[finite] - wanted[finite]) / unit) <= units
+
+
+def _corners(x):
+    """Arrays without entries, a loop of no copies, sums of truth values, signs and places of small whole numbers."""
+    some, bits = x > 0.0, jnp.uint32(jnp.abs(x))
+    numbers = lax.ScatterDimensionNumbers((), (0,), (0,))
+    nothing = lax.scatter_add(x, np.zeros((0, 1), np.int32), x[:0], numbers)
+    loops = jax.vmap(lambda y: lax.while_loop(lambda s: s < 3.0, lambda s: s + 1.0, y))(x[:0])
+    places = lax.argmax(jnp.arange(140.0) * jnp.sign(x[0]), 0, jnp.int8)
+    return nothing, loops, some @ some, jnp.outer(some, some) @ some, lax.sign(bits), places
+
+
+def test_corners_are_those_of_vmap():
+    rows = np.random.default_rng(0).normal(size=(21, 5))
+    same(made(lambda _, x: _corners(x), rows), jax.jit(jax.vmap(_corners))(rows), 0.0)
+    over = jax.jit(lambda rows: over_lanes(lambda _, x: _corners(x), (), rows))(rows)
+    same(over, jax.jit(jax.vmap(_corners))(rows), 0.0)
+    same(made(lambda _, x: ~x, rows > 0.0), rows <= 0.0, 0.0)
+
+
+def test_powers_at_infinity_and_of_one_are_those_of_vmap():
+    some = np.array([1.0, -1.0, np.inf, -np.inf, np.nan, 0.0, 0.5, -0.5, 2.0, -3.0])
+    rows = np.stack(np.meshgrid(some, some), -1).reshape(-1, 2)
+    exponents = (0.5, -0.5, np.inf, -np.inf, np.nan)
+
+    def function(x):
+        return jnp.power(x[0], x[1]), [lax.pow(x[0], jnp.asarray(y, x.dtype)) for y in exponents]
+
+    same(made(lambda _, x: function(x), rows), jax.jit(jax.vmap(function))(rows), 1e-13)
+
+
+def test_random_keys_and_large_tables_have_no_kernel():
+    row, key, table = jax.ShapeDtypeStruct((1,), jnp.float64), jax.random.key(0), np.zeros(10**5)
+    assert kernel(lambda key, x: x + jax.random.uniform(key), key, row, MOST) is None
+    assert kernel(lambda _, x: x + jax.random.uniform(key), (), row, MOST) is None
+    assert kernel(lambda _, x: x + jnp.asarray(table)[:1], (), row, MOST) is None
+    # Zero divided by zero is a whole number, too, and not zero.
+    assert kernel(lambda _, x: lax.div(jnp.int32(0), jnp.int32(x)), (), row, MOST) is None
+
+
+def test_a_call_that_is_dropped_writes_to_its_own_memory_and_begins_nothing_more(monkeypatch):
+    built = Kernel(lambda _, x: 2.0 * x, (), jax.ShapeDtypeStruct((1,), jnp.float64), MOST)
+    begun, go_on, alive = threading.Event(), threading.Event(), []
+
+    def call(*_):
+        begun.set()
+        go_on.wait(60.0)
+        alive.append(memory() is not None)
+
+    monkeypatch.setattr(built, "_call", call)
+    running = built.start((), np.zeros((_kernel._BLOCK * (_kernel.cores() + 1), 1)))
+    begun.wait(60.0)
+    memory, parts = weakref.ref(running._outs[0]), running._parts
+    del running
+    go_on.set()
+    parts[0].result(60.0)
+    assert alive[0]
+    assert parts[-1].cancelled()
+
+
+FIRST = """
+import os, warnings
+import jax, jax.numpy as jnp, numpy as np
+from nashgrid.solver._kernel import kernel
+rows = np.ones((9, 1), np.float32)
+built = kernel(lambda _, x: jnp.sin(x), (), jax.ShapeDtypeStruct((1,), jnp.float32), 1000)
+assert built is not None
+first = built.run((), rows)
+warnings.simplefilter("ignore")
+child = os.fork()
+if child == 0:
+    os._exit(int(not np.array_equal(built.run((), rows), first)))
+assert os.waitpid(child, 0)[1] == 0
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no fork")
+def test_the_first_kernel_of_a_process_finds_the_c_library_and_runs_in_forks():
+    subprocess.run([sys.executable, "-c", FIRST], check=True, timeout=120.0)
 
 
 def test_what_all_points_share_is_an_argument():
