@@ -33,9 +33,8 @@ _TOGETHER = 64
 """Points that a processor core solves together: few enough to stay in its cache, and to stop early."""
 _APART = 1024
 """The same where arrays are taken apart: enough that calling an operation costs little beside it."""
-_LONG, _SHORT = 200_000, 8_000
-"""The most instructions of a kernel for many points, and for fewer than `_APART` a core: what compiles in a minute, and
-in a second."""
+_MOST = 200_000
+"""Instructions of a kernel: what compiles within a minute, as it would by XLA."""
 
 Results = dict[str, Any]
 """Name of a variable -> its values, points first."""
@@ -94,8 +93,8 @@ def program(problem: Problem, how: How) -> Any:
     return _program(_hashable(problem), how, devices())
 
 
-def kernel_of(problem: Problem, how: How, width: int) -> Kernel | None:
-    """The kernel for blocks of so many points; the same object for the same arguments. None where there can be none.
+def kernel_of(problem: Problem, how: How) -> Kernel | None:
+    """The kernel of a problem; the same object for the same arguments. None where there can be none.
 
     What all points share are the arrays of the problem and the most steps, which `how` does not decide.
     """
@@ -104,13 +103,12 @@ def kernel_of(problem: Problem, how: How, width: int) -> Kernel | None:
         return None
     arrays = eqx.partition(problem, eqx.is_array)[0]
     leaves, structure = jax.tree.flatten(arrays)
-    most = _LONG if width >= _APART * cores() else _SHORT
     how = dataclasses.replace(how, max_steps=0)
-    return _kernel(_hashable(problem), how, structure, tuple((leaf.shape, leaf.dtype) for leaf in leaves), most)
+    return _kernel(_hashable(problem), how, structure, tuple((leaf.shape, leaf.dtype) for leaf in leaves))
 
 
 @functools.lru_cache(maxsize=16)
-def _kernel(parts: tuple[Any, ...], how: How, structure: Any, leaves: tuple[Any, ...], most: int) -> Kernel | None:
+def _kernel(parts: tuple[Any, ...], how: How, structure: Any, leaves: tuple[Any, ...]) -> Kernel | None:
     static = _static(parts)
 
     def one(shared: tuple[Any, Int[Array, ""]], values: Float[Array, " axis"]) -> Results:
@@ -119,7 +117,7 @@ def _kernel(parts: tuple[Any, ...], how: How, structure: Any, leaves: tuple[Any,
 
     arrays = jax.tree.unflatten(structure, [jax.ShapeDtypeStruct(*leaf) for leaf in leaves])
     shared = arrays, jax.ShapeDtypeStruct((), jnp.int32)
-    return kernel(one, shared, jax.ShapeDtypeStruct((len(how.axes),), jnp.result_type(float)), most)
+    return kernel(one, shared, jax.ShapeDtypeStruct((len(how.axes),), jnp.result_type(float)), _MOST)
 
 
 def shapes(problem: Problem, how: How) -> Equilibrium:

@@ -30,7 +30,7 @@ class TwoPasses:
         self.first: Program
         self.second: Program | None
         steps = min(FIRST_STEPS, how.max_steps)
-        kernel = kernel_of(problem, how, width)
+        kernel = kernel_of(problem, how)
         if kernel is not None:
             self.first = KernelLanes(problem, kernel, steps, width)
             self.second = KernelLanes(problem, kernel, how.max_steps, width) if steps < how.max_steps else None
