@@ -16,6 +16,7 @@ from jax.core import Tracer
 from jax.extend.core import ClosedJaxpr
 
 from ._apart import Value, entirely, filled, uniform
+from ._apart_choices import cond, where
 from ._apart_moves import MOVES
 from ._apart_sums import COMPUTES
 from ._each import rolled
@@ -161,7 +162,7 @@ def _while(elements: Instructions, params: dict[str, Any], arguments: list[Value
     (go,) = _read(inside, params["cond_jaxpr"], [*of_cond, *state])
     loop.body(functools.reduce(functools.partial(inside.op, lax.or_p), go.flat, np.bool_(False)))
     new = _read(inside, params["body_jaxpr"], [*of_body, *state])
-    loop.again(_flat([_where(inside, go, a, b) for a, b in zip(new, state, strict=True)]))
+    loop.again(_flat([where(inside, go, a, b) for a, b in zip(new, state, strict=True)]))
     return state
 
 
@@ -247,29 +248,6 @@ def _picked_up(region: Region, memory: str, index: str, dtype: Any) -> Register:
     return region.value(f"load {kind}, ptr {at}", dtype)
 
 
-def _cond(elements: Instructions, params: dict[str, Any], arguments: list[Value]) -> list[Value]:
-    branches, index, operands = params["branches"], arguments[0], arguments[1:]
-    if index.known:
-        return _read(elements, branches[int(np.clip(int(index.flat[0]), 0, len(branches) - 1))], operands)
-    results = [_read(elements, branch, operands) for branch in branches]
-    chosen = results[0]
-    for k, others in enumerate(results[1:], 1):
-        hit = index
-        if index.dtype != np.bool_:
-            element = elements.op(lax.ge_p, index.flat[0], np.dtype(index.dtype).type(k))
-            hit = filled((), np.dtype(bool), [element])
-        chosen = [_where(elements, hit, b, a) for a, b in zip(chosen, others, strict=True)]
-    return chosen
-
-
-def _where(elements: Instructions, which: Value, new: Value, old: Value) -> Value:
-    """`new` where `which`, else `old`; `which` has the leading axes of both."""
-    parts = which.parts.reshape(which.parts.shape + (1,) * (new.parts.ndim - which.parts.ndim))
-    masks = np.broadcast_to(parts, new.parts.shape).reshape(-1)
-    made = [elements.op(lax.select_n_p, m, b, a) for m, a, b in zip(masks, new.flat, old.flat, strict=True)]
-    return filled(new.shape, new.dtype, made)
-
-
 def _flat(values: Sequence[Value]) -> list[Element]:
     """The elements of values, each of its value's type."""
     return [x for v in values for x in v.flat]
@@ -284,4 +262,9 @@ def _like(values: list[Value], flat: Sequence[Register]) -> list[Value]:
     return made
 
 
-_CONTROL = {"while": _while, "scan": _scan, "cond": _cond, "optimization_barrier": lambda e, p, a: list(a)}
+_CONTROL = {
+    "while": _while,
+    "scan": _scan,
+    "cond": functools.partial(cond, _read),
+    "optimization_barrier": lambda e, p, a: list(a),
+}

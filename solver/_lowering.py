@@ -20,6 +20,7 @@ from jax.core import Tracer
 from jax.extend.core import ClosedJaxpr
 
 from ._apart import Value, apart, filled, joined, uniform, whole
+from ._apart_choices import cond, where
 from ._apart_moves import MOVES
 from ._apart_sums import COMPUTES
 from ._elements import Elements
@@ -99,7 +100,7 @@ def _while(elements: Elements, params: dict[str, Any], arguments: list[Value]) -
         new = _read(inside, body, [*of_body, *state])
         if each:
             (go,) = _read(inside, cond, [*of_cond, *state])
-            new = [_where(inside, go, a, b) for a, b in zip(new, state, strict=True)]
+            new = [where(inside, go, a, b) for a, b in zip(new, state, strict=True)]
         return _carried(inside, new, varies)[0]
 
     return rebuild(lax.while_loop(unfinished, step, flat))
@@ -128,37 +129,6 @@ def _scan(elements: Elements, params: dict[str, Any], arguments: list[Value]) ->
     ]
 
 
-def _cond(elements: Elements, params: dict[str, Any], arguments: list[Value]) -> list[Value]:
-    branches, index, operands = params["branches"], arguments[0], arguments[1:]
-    if index.known:
-        return _read(elements, branches[int(np.clip(int(index.flat[0]), 0, len(branches) - 1))], operands)
-    results = [_read(elements, branch, operands) for branch in branches]
-    chosen = results[0]
-    for k, others in enumerate(results[1:], 1):
-        hit = index
-        if index.dtype != np.bool_:
-            element = elements.op(lax.ge_p, index.flat[0], np.dtype(index.dtype).type(k))
-            hit = filled((), np.dtype(bool), [element])
-        chosen = [_where(elements, hit, b, a) for a, b in zip(chosen, others, strict=True)]
-    return chosen
-
-
-def _where(elements: Elements, which: Value, new: Value, old: Value) -> Value:
-    """`new` where `which`, else `old`; `which` has the leading axes of both."""
-    shape = new.shape
-    if not which.kept:
-        each = np.broadcast_to(
-            which.parts.reshape(which.parts.shape + (1,) * (new.parts.ndim - which.parts.ndim)), new.parts.shape
-        )
-        axes = len(new.kept)
-        masks = [m.reshape(*[1] * axes, -1) if np.ndim(m) and axes else m for m in each.reshape(-1)]
-        made = [elements.op(lax.select_n_p, *row) for row in zip(masks, old.flat, new.flat, strict=True)]
-        return filled(shape, new.dtype, made)
-    mask = whole(elements, which)
-    mask = mask.reshape(*which.shape, *[1] * (len(shape) - len(which.shape)), -1)
-    return apart(jnp.where(mask, whole(elements, new), whole(elements, old)), shape)
-
-
 def _carried(
     elements: Elements, values: Sequence[Value], varies: Sequence[bool]
 ) -> tuple[list[Any], Callable[[Sequence[Any]], list[Value]]]:
@@ -183,4 +153,4 @@ def _carried(
     return flat, rebuild
 
 
-_CONTROL = {"while": _while, "scan": _scan, "cond": _cond}
+_CONTROL = {"while": _while, "scan": _scan, "cond": functools.partial(cond, _read)}

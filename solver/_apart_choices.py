@@ -1,0 +1,48 @@
+"""Choosing between arrays that are taken apart, lane by lane."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from ._apart import Value, apart, filled, whole
+from ._elements import Elements
+
+
+def where(elements: Elements, which: Value, new: Value, old: Value) -> Value:
+    """`new` where `which`, else `old`; `which` has the leading axes of both."""
+    shape = new.shape
+    if not which.kept:
+        each = np.broadcast_to(
+            which.parts.reshape(which.parts.shape + (1,) * (new.parts.ndim - which.parts.ndim)), new.parts.shape
+        )
+        axes = len(new.kept)
+        masks = [m.reshape(*[1] * axes, -1) if np.ndim(m) and axes else m for m in each.reshape(-1)]
+        made = [elements.op(lax.select_n_p, *row) for row in zip(masks, old.flat, new.flat, strict=True)]
+        return filled(shape, new.dtype, made)
+    mask = whole(elements, which)
+    mask = mask.reshape(*which.shape, *[1] * (len(shape) - len(which.shape)), -1)
+    return apart(jnp.where(mask, whole(elements, new), whole(elements, old)), shape)
+
+
+def cond(
+    read: Callable[[Any, Any, list[Value]], list[Value]],
+    elements: Elements,
+    params: dict[str, Any],
+    arguments: list[Value],
+) -> list[Value]:
+    """`jax.lax.switch` with these parameters: all branches, by `read`, unless it is known which one counts."""
+    branches, index, operands = params["branches"], arguments[0], arguments[1:]
+    if index.known:
+        return read(elements, branches[int(np.clip(int(index.flat[0]), 0, len(branches) - 1))], operands)
+    results = [read(elements, branch, operands) for branch in branches]
+    chosen = results[0]
+    for k, others in enumerate(results[1:], 1):
+        hit = index
+        if index.dtype != np.bool_:
+            element = elements.op(lax.ge_p, index.flat[0], np.dtype(index.dtype).type(k))
+            hit = filled((), np.dtype(bool), [element])
+        chosen = [where(elements, hit, b, a) for a, b in zip(chosen, others, strict=True)]
+    return chosen
