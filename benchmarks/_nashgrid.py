@@ -5,13 +5,14 @@ the points are not a grid. Everything a sweep reports is computed, payoffs and o
 """
 
 from collections import deque
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
 from nashgrid.solver import BestResponse, GlobalSearch, Method, Newton, Status
 from nashgrid.solver._axes import knobs
-from nashgrid.solver._devices import How, default_width
+from nashgrid.solver._devices import How, default_width, kernel_of
 from nashgrid.solver._retry import TwoPasses
 
 from ._cases import Case
@@ -23,10 +24,10 @@ def sweeper(name: str, method: Method, search: GlobalSearch | None) -> Competito
 
     def prepare(case: Case, points: Float[np.ndarray, "point parameter"]) -> Prepared:
         how = How(knobs(case.game, tuple(case.columns), "axes"), (), method, TOLERANCE, MAX_STEPS, search)
-        width = min(len(points), default_width())
-        made: list[TwoPasses] = []
-        compile_s = timed(lambda: made.append(TwoPasses(case.game, how, width)))
-        passes = made[0]
+        made: list[Any] = []
+        compile_s = timed(lambda: made.append(kernel_of(case.game, how)))
+        width = min(len(points), default_width(made[0] is not None))
+        passes = TwoPasses(case.game, how, width)
         if passes.first.kind != "kernel":
             compile_s += timed(lambda: passes.finish(passes.start(points[:width]), points[:width]))
         blocks = [points[i : i + width] for i in range(0, len(points), width)]

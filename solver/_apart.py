@@ -1,7 +1,7 @@
 """Arrays taken apart: short axes into separate elements, long axes and lanes kept in each of them.
 
-A `Value` stands for one array of every lane. Its axes of at most `SHORT` entries index a NumPy array of elements
-(`_elements`); the others are the leading axes of the elements.
+A `Value` stands for one array of every lane. Its axes of at most `_SHORT` entries index a NumPy array of elements
+(`_elements`); the others are the leading axes of the elements. Within `entirely` there are no others.
 """
 
 import contextlib

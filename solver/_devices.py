@@ -103,12 +103,14 @@ def kernel_of(problem: Problem, how: How) -> Kernel | None:
         return None
     arrays = eqx.partition(problem, eqx.is_array)[0]
     leaves, structure = jax.tree.flatten(arrays)
-    how = dataclasses.replace(how, max_steps=0)
-    return _kernel(_hashable(problem), how, structure, tuple((leaf.shape, leaf.dtype) for leaf in leaves))
+    how, dtype = dataclasses.replace(how, max_steps=0), jnp.result_type(float)
+    return _kernel(_hashable(problem), how, structure, tuple((leaf.shape, leaf.dtype) for leaf in leaves), dtype)
 
 
 @functools.lru_cache(maxsize=16)
-def _kernel(parts: tuple[Any, ...], how: How, structure: Any, leaves: tuple[Any, ...]) -> Kernel | None:
+def _kernel(
+    parts: tuple[Any, ...], how: How, structure: Any, leaves: tuple[Any, ...], dtype: jnp.dtype
+) -> Kernel | None:
     static = _static(parts)
 
     def one(shared: tuple[Any, Int[Array, ""]], values: Float[Array, " axis"]) -> Results:
@@ -117,7 +119,7 @@ def _kernel(parts: tuple[Any, ...], how: How, structure: Any, leaves: tuple[Any,
 
     arrays = jax.tree.unflatten(structure, [jax.ShapeDtypeStruct(*leaf) for leaf in leaves])
     shared = arrays, jax.ShapeDtypeStruct((), jnp.int32)
-    return kernel(one, shared, jax.ShapeDtypeStruct((len(how.axes),), jnp.result_type(float)), _MOST)
+    return kernel(one, shared, jax.ShapeDtypeStruct((len(how.axes),), dtype), _MOST)
 
 
 def shapes(problem: Problem, how: How) -> Equilibrium:
@@ -270,10 +272,11 @@ def _fused() -> bool:
     return devices()[0].platform == "cpu" and fuses_loops()
 
 
-def default_width() -> int:
-    """How many points at a time suit the devices: some thousands for a processor core, more for an accelerator."""
+def default_width(kernel: bool) -> int:
+    """How many points at a time suit the devices, or a kernel on all cores of the processor: some thousands for a core,
+    more for an accelerator."""
     on = devices()
-    if on[0].platform == "cpu" and available():
+    if kernel:
         return 16 * _APART * cores()
     return len(on) * ((16 * _APART if _fused() else 2**11) if on[0].platform == "cpu" else 2**18)
 

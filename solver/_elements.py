@@ -86,12 +86,11 @@ class _Default(NamedTuple):
 
     def bind(self, *operands: Any) -> Any:
         """The result."""
-        return getattr(
-            lax,
-            {"and": "bitwise_and", "or": "bitwise_or", "xor": "bitwise_xor", "add_any": "add"}.get(
-                self.name, self.name
-            ),
-        )(*operands)
+        return getattr(lax, _FUNCTIONS.get(self.name, self.name))(*operands)
+
+
+_FUNCTIONS = {"and": "bitwise_and", "or": "bitwise_or", "xor": "bitwise_xor", "add_any": "add"}
+"""Name of a primitive -> what `jax.lax` calls it, if that is something else."""
 
 
 def _fold(primitive: Any, params: dict[str, Any], operands: list[Element]) -> Element:

@@ -69,8 +69,8 @@ class Running:
     """A call that is being computed."""
 
     def __init__(self, kernel: Kernel, shared: Any, rows: Shaped[np.ndarray, "lanes column"]):
-        self._kernel, self._count = kernel, len(rows)
         self._parts: list[Future] = []
+        self._kernel, self._count = kernel, len(rows)
         stride = -(-self._count // LANES) * LANES
         # Lanes last, and whole vectors of them: the last point again where there are no more.
         columns = np.empty((rows.shape[1], stride), kernel.row.dtype)
@@ -86,7 +86,6 @@ class Running:
 
         # Addresses keep nothing alive, and whoever has started a call may drop it: each part holds what it uses.
         used = given, columns, self._outs
-
         self._parts += [_pool().submit(part, first, used) for first in range(0, stride, _BLOCK)]
 
     def results(self) -> Any:

@@ -65,9 +65,11 @@ def run(
     own = np.arange(points.blocks) % n == i
     done = sink.done()
     todo = np.flatnonzero(own & ~done)
-    passes = TwoPasses(problem, how, points.lanes)
     total, before = (sum(points.size(int(k)) for k in np.flatnonzero(b)) for b in (own, own & done))
     with Progress(total, before, show) as bar, _Writer(sink) as writer:
+        if not len(todo):  # Nothing to be compiled for.
+            return
+        passes = TwoPasses(problem, how, points.lanes)
         for k, block, started in _ahead(passes, points, values, todo):
             results, solved = passes.finish(started, block)
             writer.put(k, results)

@@ -64,7 +64,7 @@ def peers():
 def record():
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="jaxopt")  # Which nashopt imports, and which says that it is old.
-        patch.setattr(_nashgrid, "default_width", lambda: 24)  # Three blocks, the last one not full.
+        patch.setattr(_nashgrid, "default_width", lambda kernel: 24)  # Three blocks, the last one not full.
         return throughput.measure([CASE], (*peers(), *NASHGRID), (64,), lambda line: None)
 
 

@@ -1,5 +1,6 @@
 """Kernels return what `vmap` returns, whatever the function does, and where there is none XLA takes its place."""
 
+import itertools
 import math
 import subprocess
 import sys
@@ -13,13 +14,20 @@ import numpy as np
 import pytest
 from jax import lax
 
-from nashgrid.games import IsoelasticCournot, LinearCournot, OpenSourcing, ResearchSpillovers
+from nashgrid.games import (
+    IsoelasticCournot,
+    LinearCournot,
+    OpenSourcing,
+    ResearchSpillovers,
+    linear_cournot_equilibrium,
+)
 from nashgrid.solver import BestResponse, Game, GlobalSearch, Newton, Status, _devices, _kernel, parameter, sweep
 from nashgrid.solver._axes import knobs
 from nashgrid.solver._devices import How, kernel_of
 from nashgrid.solver._kernel import Kernel, kernel
 from nashgrid.solver._kernel_ir import UnsupportedError
 from nashgrid.solver._lowering import over_lanes
+from nashgrid.solver._retry import FIRST_STEPS
 from tests.test_lowering import FUNCTIONS, SIZES
 from tests.textbook import SeveralMarkets
 
@@ -323,6 +331,29 @@ def test_what_has_no_instructions_is_swept_by_xla():
     data = sweep(Sorted(), {"pull": np.linspace(0.1, 0.5, 3)}, certify=False, progress=False)
     assert data.attrs["program"] == "vmap"
     np.testing.assert_allclose(data["x"], 0.1 / (1.0 - data["pull"].values[:, None]) * np.ones(3), rtol=1e-8)
+
+
+def test_points_that_take_long_are_solved_in_a_second_pass():
+    slow = BestResponse(damping=0.2, finish=False)
+    axes = {"cost[1]": np.linspace(0.5, 3.0, 20), "intercept": np.linspace(6.0, 12.0, 5)}
+    data = sweep(LinearCournot(), axes, method=slow, certify=False, progress=False)
+    assert data.attrs["program"] == "kernel"
+    assert (data.status == Status.first_order).all() and float(data.steps.min()) > FIRST_STEPS
+    game, at = LinearCournot(), itertools.product(*axes.values())
+    wanted = [linear_cournot_equilibrium(a, game.slope, jnp.array([game.cost[0], c])) for c, a in at]
+    np.testing.assert_allclose(data["quantity"].values.reshape(-1, 2), wanted, rtol=1e-8)
+    short = sweep(LinearCournot(), axes, method=slow, certify=False, max_steps=FIRST_STEPS + 1, progress=False)
+    assert (short.status == Status.max_steps).all() and (short.steps == FIRST_STEPS + 1).all()
+
+
+def test_kernels_of_single_and_double_precision_are_not_confused():
+    game = LinearCournot(cost=jnp.ones(2, jnp.float32), intercept=jnp.float32(9.0), slope=jnp.float32(1.0))
+    how = How(knobs(game, ("intercept",), "axes"), (), Newton(), 3e-5, 64, None)
+    double = kernel_of(game, how)
+    with jax.enable_x64(False):
+        single = kernel_of(game, how)
+    assert double is not None and single is not None
+    assert (double.row.dtype, single.row.dtype) == (np.float64, np.float32)
 
 
 def test_too_long_a_program_is_none():

@@ -100,7 +100,7 @@ def test_xarray_opens_a_store_as_the_result_in_memory(kept):
 
 
 def test_a_finished_store_is_not_computed_again(kept, monkeypatch):
-    monkeypatch.setattr(run_module.TwoPasses, "start", lambda self, points: pytest.fail("computed again"))
+    monkeypatch.setattr(run_module, "TwoPasses", lambda *_: pytest.fail("compiled again"))
     sweep(Duopoly(), AXES, store=kept, **QUICK)
 
 
