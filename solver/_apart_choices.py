@@ -36,13 +36,28 @@ def cond(
     """`jax.lax.switch` with these parameters: all branches, by `read`, unless it is known which one counts."""
     branches, index, operands = params["branches"], arguments[0], arguments[1:]
     if index.known:
-        return read(elements, branches[int(np.clip(int(index.flat[0]), 0, len(branches) - 1))], operands)
+        return read(elements, branches[which_branch(index, len(branches))], operands)
     results = [read(elements, branch, operands) for branch in branches]
-    chosen = results[0]
+    return chosen(elements, index, results)
+
+
+def which_branch(index: Value, count: int) -> int:
+    """The number of the branch, where it is known."""
+    return int(np.clip(int(index.flat[0]), 0, count - 1))
+
+
+def chosen(elements: Elements, index: Value, results: list[list[Value]]) -> list[Value]:
+    """The results of the branch that counts, from those of all."""
+    picked = results[0]
     for k, others in enumerate(results[1:], 1):
-        hit = index
-        if index.dtype != np.bool_:
-            element = elements.op(lax.ge_p, index.flat[0], np.dtype(index.dtype).type(k))
-            hit = filled((), np.dtype(bool), [element])
-        chosen = [where(elements, hit, b, a) for a, b in zip(chosen, others, strict=True)]
-    return chosen
+        hit = at_least(elements, index, k)
+        picked = [where(elements, hit, b, a) for a, b in zip(picked, others, strict=True)]
+    return picked
+
+
+def at_least(elements: Elements, index: Value, k: int) -> Value:
+    """Whether the branch that counts is number `k` > 0 or a later one."""
+    if index.dtype == np.bool_:
+        return index
+    element = elements.op(lax.ge_p, index.flat[0], np.dtype(index.dtype).type(k))
+    return filled((), np.dtype(bool), [element])

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from ._anderson import History, accelerate, empty_history, remember
 from ._conditions import Conditions
@@ -76,6 +76,7 @@ class BestResponse(Method):
                 residual=jnp.where(good, end.residual, state.residual),
                 steps=state.steps + end.steps,
                 rounds=2 * state.rounds,
+                exact=good,
             )
 
         large = jnp.full((), jnp.inf, z.dtype)
@@ -87,9 +88,10 @@ class BestResponse(Method):
             rounds=jnp.full((), self.warmup if self.finish else max_steps, jnp.int32),
             steps=jnp.zeros((), jnp.int32),
             history=empty_history(z, self.memory),
+            exact=jnp.zeros((), bool),
         )
         end = iterate(unfinished, attempt, begin)
-        return Iterate(end.z, end.residual, end.steps)
+        return Iterate(end.z, end.residual, end.steps, end.exact)
 
     def _respond(self, conditions: Conditions, state: "_State", *, tol: float, max_steps: Steps) -> "_State":
         """A few rounds of best responses, fewer if they settle."""
@@ -118,6 +120,7 @@ class BestResponse(Method):
                 rounds=state.rounds,
                 steps=state.steps + 1,
                 history=history,
+                exact=state.exact,
             )
 
         return iterate(unfinished, round_, state)
@@ -144,3 +147,4 @@ class _State(NamedTuple):
     rounds: Int[Array, ""]
     steps: Int[Array, ""]
     history: History
+    exact: Bool[Array, ""]

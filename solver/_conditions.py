@@ -76,7 +76,7 @@ class Conditions(eqx.Module):
     def regular(self, point: Point) -> Bool[Array, ""]:
         """Whether a Newton step can be taken from there."""
         # A strategy that stays at its bound may be singular there.
-        return jnp.isfinite(point.residual) & jnp.all(jnp.isfinite(jnp.where(point.free[:, None], point.jacobian, 0)))
+        return jnp.isfinite(point.residual) & jnp.all(jnp.isfinite(point.jacobian) | ~point.free[:, None])
 
     def newton_step(self, point: Point) -> Float[Array, " strategy"]:
         """The active-set Newton step."""

@@ -30,7 +30,7 @@ class Elements:
 
     def __init__(self, lanes: int):
         self.lanes = lanes
-        self._done: dict[Any, Element] = {}
+        self.done: dict[Any, Element] = {}
         self._kept: list[Any] = []
 
     def apply(self, primitive: Any, params: dict[str, Any], operands: list[Element]) -> Element:
@@ -57,10 +57,10 @@ class Elements:
 
     def once(self, key: Any, operands: Any, make: Callable[[], Element]) -> Element:
         """What `make` returns, made only once for each key; `operands` are kept, as keys hold their identities."""
-        if key not in self._done:
-            self._done[key] = make()
+        if key not in self.done:
+            self.done[key] = make()
             self._kept.append(operands)
-        return self._done[key]
+        return self.done[key]
 
     def key(self, x: Element) -> Any:
         """The same for equal elements."""

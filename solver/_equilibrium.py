@@ -141,11 +141,13 @@ def _search(
 
     if search is None:
         end = method.run(conditions, begin, tol=tol, max_steps=max_steps)
-        point = conditions.at(end.z)
-        finite = jnp.isfinite(point.residual) & jnp.all(jnp.isfinite(conditions.payoffs(end.z)))
-        status = _status(conditions, begin, end.z, finite, point.residual <= tol, None, tol)
+        residual = jax.lax.cond(
+            end.exact, lambda end: end.residual, lambda end: conditions.at(end.z).residual, end
+        )
+        finite = jnp.isfinite(residual) & jnp.all(jnp.isfinite(conditions.payoffs(end.z)))
+        status = _status(conditions, begin, end.z, finite, residual <= tol, None, tol)
         record = {"certificate": None, "status": status, "steps": end.steps}
-        return Found(end.z, point.residual, record)
+        return Found(end.z, residual, record)
 
     def attempt(state: _Attempt) -> _Attempt:
         left = max_steps - state.steps

@@ -21,8 +21,9 @@ from jaxtyping import Shaped
 from ._kernel_ir import LANES, UnsupportedError
 from ._kernel_read import written
 
-_BLOCK = 1024
-"""Points that a core computes before it takes the next ones."""
+_BLOCK = 256
+"""Points that a core computes before it takes the next ones: few, so that all end together and Ctrl-C is heard."""
+_NO_MORE = 2**62
 
 
 @functools.cache
@@ -49,8 +50,8 @@ class Kernel:
         self.row = row
         self.leaves, self.structure = jax.tree.flatten(shapes)
         self._engine = _compiled(text)
-        kind = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 3, *[ctypes.c_int64] * 3)
-        self._call = kind(self._engine.get_function_address("kernel"))
+        kind = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 3, ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64)
+        self._call = kind(self._engine.get_function_address("blocks"))
 
     def start(self, shared: Any, rows: Shaped[np.ndarray, "lanes column"]) -> "Running":
         """Begin computing the results at many points, at least one; does not wait."""
@@ -79,14 +80,14 @@ class Running:
         given = [np.ascontiguousarray(leaf) for leaf in jax.tree.leaves(shared)]
         self._outs = [np.empty((*leaf.shape, stride), leaf.dtype) for leaf in kernel.leaves]
         addresses = [(ctypes.c_void_p * len(a))(*(x.ctypes.data for x in a)) for a in (given, self._outs)]
+        self._taken = taken = np.zeros(1, np.int64)
 
-        def part(first: int, used: tuple[Any, ...]) -> None:
-            last = min(first + _BLOCK, stride)
-            kernel._call(addresses[0], columns.ctypes.data, addresses[1], stride, first, last)
+        def part(used: tuple[Any, ...]) -> None:
+            kernel._call(addresses[0], columns.ctypes.data, addresses[1], stride, taken.ctypes.data, _BLOCK)
 
         # Addresses keep nothing alive, and whoever has started a call may drop it: each part holds what it uses.
         used = given, columns, self._outs
-        self._parts += [_pool().submit(part, first, used) for first in range(0, stride, _BLOCK)]
+        self._parts += [_pool().submit(part, used) for _ in range(min(cores(), -(-stride // _BLOCK)))]
 
     def results(self) -> Any:
         """Wait for all of it; points first."""
@@ -103,6 +104,8 @@ class Running:
         self._stop()
 
     def _stop(self) -> None:
+        if self._parts:
+            self._taken[0] = _NO_MORE
         for each in self._parts:
             each.cancel()
 

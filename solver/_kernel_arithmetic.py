@@ -28,13 +28,57 @@ def _divide(of_floats: str, of_whole: str) -> Emit:
     def emit(s: Instructions, params: dict[str, Any], operands: list[Element]) -> Element:
         x, y = operands
         if _is_float(x):
-            return s.instruction(of_floats, operands)
+            return _quotient(s, x, y) if of_floats == "fdiv" else s.instruction(of_floats, operands)
         if not is_known(y) or y <= 0:
             # By zero, a processor does not divide whole numbers: it stops the program.
             raise UnsupportedError(f"{of_whole} of whole numbers by any number")
         return s.instruction(f"{'u' if _is_unsigned(x) else 's'}{of_whole}", operands)
 
     return emit
+
+
+def _quotient(s: Instructions, x: Element, y: Element) -> Element:
+    """x / y; by the reciprocal of y if more is divided by it, as a division takes as long as many products."""
+    one = np.dtype(x.dtype).type(1)
+    plain = is_known(x) and x == one
+    if is_known(y):
+        with np.errstate(all="ignore"):
+            inverse = one / y
+        normal = np.isfinite(inverse) & (abs(inverse) >= np.finfo(y.dtype).tiny)
+        if plain or not np.all(normal):
+            return s.instruction("fdiv", [x, y])
+        if np.ndim(y) == 0 and abs(np.frexp(y)[0]) == 0.5:
+            return s.instruction("fmul", [x, inverse])
+        return _by_reciprocal(s, x, y, inverse)
+    key = ("divides", id(y))
+    if not plain and (s.branch or y.depth == s.region.depth):
+        if key not in s.done:
+            made = s.instruction("fdiv", [x, y])
+            s.done[key] = made, x, len(s.region.lines) - 1
+            return made
+        # The first quotient was a division, as nobody knew of another one; it is written anew.
+        made, first, line = s.done[key]
+        if made is not None:
+            s.done[key] = None, y, line
+            lines, s.region.lines = s.region.lines, []
+            _by_reciprocal(s, first, y, s.op(lax.div_p, one, y), made.name)
+            lines[line], s.region.lines = "\n  ".join(s.region.lines), lines
+    elif plain:
+        # A first quotient, which is before this, cannot use it.
+        s.done[key] = None, y, 0
+        return s.instruction("fdiv", [x, y])
+    return _by_reciprocal(s, x, y, s.op(lax.div_p, one, y))
+
+
+def _by_reciprocal(s: Instructions, x: Element, y: Element, inverse: Element, name: str = "") -> Register:
+    """x / y, correctly rounded: the remainder of a first quotient corrects it to the last digit (Markstein 1990),
+    unless something is zero, infinite or denormal."""
+    rough = s.instruction("fmul", [x, inverse])
+    fma = f"llvm.fma.{_suffix(x)}"
+    minus = s.instruction("fneg", [rough])
+    rest = s.region.call(fma, x.dtype, s.text(minus), s.text(y), s.text(x))
+    exact = s.region.call(fma, x.dtype, s.text(rest), s.text(inverse), s.text(rough))
+    return choose(s, s.instruction("fcmp uno", [exact, exact], np.bool_), rough, exact, name)
 
 
 def _compare(of_floats: str, signed: str, unsigned: str) -> Emit:
@@ -85,16 +129,18 @@ def _largest(sign: str) -> Emit:
                 # Only the other can be NaN, and zeros of two signs cannot meet: a comparison and a choice do.
                 keep = s.instruction("fcmp uge" if sign == ">" else "fcmp ule", [other, known], np.bool_)
                 return choose(s, keep, other, known)
-        return s.region.call(f"llvm.{names[kind]}.{_suffix(x)}", x.dtype, s.text(x), s.text(y))
+        # Which of two zeros is the larger one takes as long as all the rest.
+        flags = "nsz" if kind == "f" else ""
+        return s.region.call(f"llvm.{names[kind]}.{_suffix(x)}", x.dtype, s.text(x), s.text(y), flags=flags)
 
     return emit
 
 
-def choose(s: Instructions, which: Element, yes: Element, no: Element) -> Register:
+def choose(s: Instructions, which: Element, yes: Element, no: Element, name: str = "") -> Register:
     """`yes` where `which`, else `no`."""
     kind = vector_type(yes.dtype)
     return s.region.value(
-        f"select <{LANES} x i1> {s.text(which)}, {kind} {s.text(yes)}, {kind} {s.text(no)}", yes.dtype
+        f"select <{LANES} x i1> {s.text(which)}, {kind} {s.text(yes)}, {kind} {s.text(no)}", yes.dtype, name
     )
 
 

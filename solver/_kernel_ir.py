@@ -86,9 +86,9 @@ class Region:
         self.lines.append(line)
         return len(self.lines) - 1
 
-    def value(self, text: str, dtype: Any) -> Register:
+    def value(self, text: str, dtype: Any, name: str = "") -> Register:
         """The result of an instruction."""
-        name = f"%{self.function.fresh()}"
+        name = name or f"%{self.function.fresh()}"
         self.put(f"{name} = {text}")
         return Register(name, dtype, self.depth)
 
@@ -97,12 +97,12 @@ class Region:
         self.put(f"{label}:")
         self.block = label
 
-    def call(self, name: str, dtype: Any, *operands: str, of: Any = None) -> Register:
+    def call(self, name: str, dtype: Any, *operands: str, of: Any = None, flags: str = "") -> Register:
         """Call a function of vectors, one that LLVM has built in."""
         kind, given = vector_type(dtype), vector_type(of or dtype)
         arguments = ", ".join(f"{given} {x}" for x in operands)
         self.function.needs.setdefault(name, f"declare {kind} @{name}({', '.join([given] * len(operands))})")
-        return self.value(f"call {kind} @{name}({arguments})", dtype)
+        return self.value(f"call {flags} {kind} @{name}({arguments})", dtype)
 
     def reserve(self, count: int, dtype: Any) -> str:
         """Memory for so many vectors."""
@@ -130,23 +130,34 @@ Emit = Callable[["Instructions", dict[str, Any], list[Element]], Element]
 class Instructions(Elements):
     """Elementwise operations as instructions in a region; `emit` has one for each primitive.
 
-    What does not depend on the loop that it is in is put outside, where the loop may use it.
+    What does not depend on the loop that it is in is put outside, where the loop may use it. A branch keeps what it
+    does, but for what has been done outside before.
     """
 
-    def __init__(self, region: Region, emit: dict[str, Emit], outside: "Instructions | None" = None):
+    def __init__(
+        self, region: Region, emit: dict[str, Emit], outside: "Instructions | None" = None, branch: bool = False
+    ):
         super().__init__(LANES)
-        self.region, self.emit, self.outside = region, emit, outside
+        self.region, self.emit, self.outside, self.branch = region, emit, outside, branch
 
-    def inside(self) -> "Instructions":
-        """For a loop."""
+    def inside(self, branch: bool = False) -> "Instructions":
+        """For a loop, or for a branch."""
         region = Region(self.region.function, self.region.depth + 1, "")
-        return Instructions(region, self.emit, self)
+        return Instructions(region, self.emit, self, branch)
 
     def apply(self, primitive: Any, params: dict[str, Any], operands: list[Element]) -> Element:
         depth = max((x.depth for x in operands if not is_known(x)), default=self.region.depth)
-        if depth < self.region.depth and self.outside is not None:
+        if depth < self.region.depth and self.outside is not None and not self.branch:
             return self.outside.apply(primitive, params, operands)
         return super().apply(primitive, params, operands)
+
+    def once(self, key: Any, operands: Any, make: Callable[[], Element]) -> Element:
+        before = self.outside if self.branch else None
+        while before is not None:
+            if key in before.done:
+                return before.done[key]
+            before = before.outside
+        return super().once(key, operands, make)
 
     def bind(self, primitive: Any, params: dict[str, Any], operands: list[Element]) -> Element:
         rule = self.emit.get(primitive.name)
@@ -187,9 +198,7 @@ class Loop:
     def body(self, going: Element) -> None:
         """Go on as long as any lane of `going` does."""
         region = self.inside.region
-        bits = region.value(f"bitcast <{LANES} x i1> {self.inside.text(going)} to i{LANES}", bool)
-        some = region.value(f"icmp ne i{LANES} {bits.name}, 0", bool)
-        region.put(f"br i1 {some.name}, label %{self._body}, label %{self._exit}")
+        region.put(f"br i1 {_some(self.inside, going)}, label %{self._body}, label %{self._exit}")
         region.begin(self._body)
 
     def again(self, new: list[Element]) -> None:
@@ -203,3 +212,36 @@ class Loop:
         outer.put(f"br label %{self._head}")
         outer.lines += region.lines
         outer.begin(self._exit)
+
+
+class Branch:
+    """The text of what is done only if some lane wants it: first its `inside`, then `end`."""
+
+    def __init__(self, outside: Instructions):
+        self.outside, self.inside = outside, outside.inside(branch=True)
+        function = outside.region.function
+        self._begin, self._join = function.fresh("then"), function.fresh("join")
+        self.inside.region.begin(self._begin)
+
+    def end(self, wanted: Element, results: list[Element]) -> list[Element]:
+        """The results as they are outside: anything in lanes of `wanted` that are false."""
+        region, outer = self.inside.region, self.outside.region
+        if len(region.lines) == 1:  # Nothing is done.
+            return results
+        outer.put(f"br i1 {_some(self.outside, wanted)}, label %{self._begin}, label %{self._join}")
+        before = outer.block
+        region.put(f"br label %{self._join}")
+        outer.lines += region.lines
+        outer.begin(self._join)
+        joined = {}
+        for x in results:
+            if not is_known(x) and x.depth > outer.depth and x.name not in joined:
+                incoming = f"[{x.name}, %{region.block}], [zeroinitializer, %{before}]"
+                joined[x.name] = outer.value(f"phi {vector_type(x.dtype)} {incoming}", x.dtype)
+        return [x if is_known(x) else joined.get(x.name, x) for x in results]
+
+
+def _some(elements: Instructions, lanes: Element) -> str:
+    """Whether any lane is true."""
+    bits = elements.region.value(f"bitcast <{LANES} x i1> {elements.text(lanes)} to i{LANES}", bool)
+    return elements.region.value(f"icmp ne i{LANES} {bits.name}, 0", bool).name

@@ -16,7 +16,7 @@ from jax.core import Tracer
 from jax.extend.core import ClosedJaxpr
 
 from ._apart import Value, entirely, filled, uniform
-from ._apart_choices import cond, where
+from ._apart_choices import at_least, chosen, where, which_branch
 from ._apart_moves import MOVES
 from ._apart_sums import COMPUTES
 from ._each import rolled
@@ -25,6 +25,7 @@ from ._jaxprs import CALLS, called, evaluated
 from ._kernel_arithmetic import ARITHMETIC
 from ._kernel_ir import (
     LANES,
+    Branch,
     Function,
     Instructions,
     Loop,
@@ -72,9 +73,30 @@ entry:
 end:
   ret void
 }}
-""",
+{_BLOCKS}""",
         shapes,
     )
+
+
+# Each core takes the next block that none has taken, without a word to Python, whose lock would make it wait.
+_BLOCKS = """
+define void @blocks(ptr %shared, ptr %rows, ptr %outs, i64 %stride, ptr %taken, i64 %block) {
+begin:
+  br label %take
+take:
+  %first = atomicrmw add ptr %taken, i64 %block monotonic
+  %some = icmp slt i64 %first, %stride
+  br i1 %some, label %compute, label %end
+compute:
+  %beyond = add i64 %first, %block
+  %last = call i64 @llvm.smin.i64(i64 %beyond, i64 %stride)
+  call void @kernel(ptr %shared, ptr %rows, ptr %outs, i64 %stride, i64 %first, i64 %last)
+  br label %take
+end:
+  ret void
+}
+declare i64 @llvm.smin.i64(i64, i64)
+"""
 
 
 def _loaded(text: Region, k: int | None, shape: tuple[int, ...], dtype: Any, same: bool) -> Value:
@@ -166,6 +188,23 @@ def _while(elements: Instructions, params: dict[str, Any], arguments: list[Value
     return state
 
 
+def _cond(elements: Instructions, params: dict[str, Any], arguments: list[Value]) -> list[Value]:
+    """A branch is skipped where none of the eight lanes takes it."""
+    branches, index, operands = params["branches"], arguments[0], arguments[1:]
+    if index.known:
+        return _read(elements, branches[which_branch(index, len(branches))], operands)
+    # Whether number k or a later one is taken; for each k from 0 to one more than there are.
+    later = [np.bool_(True), *(at_least(elements, index, k).flat[0] for k in range(1, len(branches))), np.bool_(False)]
+    results = []
+    for k, branch in enumerate(branches):
+        wanted = elements.op(lax.and_p, later[k], elements.op(lax.not_p, later[k + 1]))
+        part = Branch(elements)
+        values = _read(part.inside, branch, operands)
+        flat = part.end(wanted, _flat(values))
+        results.append(_like(values, flat))
+    return chosen(elements, index, results)
+
+
 def _scan(elements: Instructions, params: dict[str, Any], arguments: list[Value]) -> list[Value]:
     nc, nk, length = params["num_consts"], params["num_carry"], params["length"]
     consts, carry, xs = arguments[:nc], arguments[nc : nc + nk], arguments[nc + nk :]
@@ -253,7 +292,7 @@ def _flat(values: Sequence[Value]) -> list[Element]:
     return [x for v in values for x in v.flat]
 
 
-def _like(values: list[Value], flat: Sequence[Register]) -> list[Value]:
+def _like(values: list[Value], flat: Sequence[Element]) -> list[Value]:
     made, at = [], 0
     for v in values:
         count = len(v.flat)
@@ -265,6 +304,6 @@ def _like(values: list[Value], flat: Sequence[Register]) -> list[Value]:
 _CONTROL = {
     "while": _while,
     "scan": _scan,
-    "cond": functools.partial(cond, _read),
+    "cond": _cond,
     "optimization_barrier": lambda e, p, a: list(a),
 }

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import equinox as eqx
 import jax
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from ._conditions import Conditions
 
@@ -18,6 +18,8 @@ class Iterate(NamedTuple):
     z: Float[Array, " strategy"]
     residual: Float[Array, ""]
     steps: Int[Array, ""]
+    exact: Bool[Array, ""] | bool = False
+    """Whether the residual is that of the conditions at z, so that nobody need look again."""
 
 
 class Method(eqx.Module):

@@ -7,6 +7,7 @@ which the certificate then rejects. Semismooth Newton for box-constrained proble
 from typing import NamedTuple
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
@@ -37,7 +38,8 @@ class _State(NamedTuple):
     base: Float[Array, " strategy"]
     step: Float[Array, " strategy"]
     length: Float[Array, ""]
-    scale: Float[Array, " strategy"]
+    per_scale: Float[Array, " strategy"]
+    """One over the scale at `base`."""
     allowed: Float[Array, ""]
     base_residual: Float[Array, ""]
     residual: Float[Array, ""]
@@ -62,22 +64,25 @@ def newton(
         # so that two points cannot alternate for ever.
         lower = point.residual < state.allowed
         # On the way to an equilibrium at zero, strategies shrink as fast as their distance to it.
-        shrunk = jnp.max(jnp.abs(point.target - point.z) / state.scale) < _SHRUNK * state.base_residual
+        shrunk = jnp.max(jnp.abs(point.target - point.z) * state.per_scale) < _SHRUNK * state.base_residual
         good = finite & (lower | shrunk | (state.length <= _SHORTEST))
         if conditions.trial_steps:
             good = good | (finite & (state.steps < conditions.trial_steps))
         # Where a payoff is singular at a bound, halving approaches the bound without reaching it.
         shorter = state.length * jnp.where(good, 0.0, 0.5)
-        direction = conditions.newton_step(point)
+        done = finite & (point.residual <= tol)
+        # Half of the work, at the last point for nothing.
+        direction = jax.lax.cond(
+            done, lambda point: jnp.zeros_like(point.z), lambda point: conditions.newton_step(point), point
+        )
         onward = jnp.clip(point.z + direction, conditions.lower, conditions.upper)
         backward = jnp.clip(state.base + shorter * state.step, conditions.lower, conditions.upper)
-        done = finite & (point.residual <= tol)
         return _State(
             z=jnp.where(done, point.z, jnp.where(good, onward, backward)),
             base=jnp.where(good, point.z, state.base),
             step=jnp.where(good, direction, state.step),
             length=jnp.where(good, 1.0, shorter),
-            scale=jnp.where(good, point.scale, state.scale),
+            per_scale=jnp.where(good, 1.0 / point.scale, state.per_scale),
             allowed=jnp.where(good, jnp.maximum(point.residual, state.base_residual), state.allowed),
             base_residual=jnp.where(good, point.residual, state.base_residual),
             residual=jnp.where(done, point.residual, infinity),
@@ -90,7 +95,7 @@ def newton(
         base=z,
         step=jnp.zeros_like(z),
         length=jnp.ones_like(infinity),
-        scale=jnp.ones_like(z),
+        per_scale=jnp.ones_like(z),
         allowed=infinity,
         base_residual=jnp.zeros_like(infinity),
         residual=infinity,
@@ -98,4 +103,4 @@ def newton(
         steps=jnp.zeros((), jnp.int32),
     )
     end = iterate(unfinished, step, begin)
-    return Iterate(end.z, end.residual, end.steps), end.concave
+    return Iterate(end.z, end.residual, end.steps, end.residual <= tol), end.concave
