@@ -1,7 +1,8 @@
 """nashgrid as a sweep runs it: blocks of the sweep's width over all local devices, one block ahead of the results.
 
 The blocks go through the same two passes as in `nashgrid.solver.sweep`; only labels and stores are left out, because
-the points are not a grid. Everything a sweep reports is computed, payoffs and outcomes included.
+the points are not a grid. As with `keep`, strategies are reported, as by all competitors, with their evidence where it
+was asked for.
 """
 
 from collections import deque
@@ -13,6 +14,7 @@ from jaxtyping import Float
 from nashgrid.solver import BestResponse, GlobalSearch, Method, Newton, Status
 from nashgrid.solver._axes import knobs
 from nashgrid.solver._devices import How, default_width, kernel_of
+from nashgrid.solver._labels import EVIDENCE
 from nashgrid.solver._retry import TwoPasses
 
 from ._cases import Case
@@ -23,7 +25,9 @@ def sweeper(name: str, method: Method, search: GlobalSearch | None) -> Competito
     """nashgrid with a method, and with or without its certificate."""
 
     def prepare(case: Case, points: Float[np.ndarray, "point parameter"]) -> Prepared:
-        how = How(knobs(case.game, tuple(case.columns), "axes"), (), method, TOLERANCE, MAX_STEPS, search)
+        where = knobs(case.game, tuple(case.columns), "axes")
+        keep = (case.strategy, *(EVIDENCE if search else ()))
+        how = How(where, (), method, TOLERANCE, MAX_STEPS, search, keep)
         made: list[Any] = []
         compile_s = timed(lambda: made.append(kernel_of(case.game, how)))
         width = min(len(points), default_width(made[0] is not None))
@@ -40,7 +44,8 @@ def sweeper(name: str, method: Method, search: GlobalSearch | None) -> Competito
                 if len(started) == 2:
                     found.append(passes.finish(*started.popleft())[0])
             found += [passes.finish(*each)[0] for each in started]
-            z = np.concatenate([results[case.strategy] for results in found])
+            # Points are the last axis in memory.
+            z = np.concatenate([results[case.strategy].T for results in found], axis=-1).T
             status = np.concatenate([results["status"] for results in found])
             return Answer(z, None if search is None else status == Status.successful)
 

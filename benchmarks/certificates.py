@@ -18,6 +18,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from nashgrid.solver import BestResponse, Game, Status, solve
+from nashgrid.solver._devices import MOST
+from nashgrid.solver._kernel import Kernel, kernel
 
 from ._brute_force import COARSE, LINE, SQUARE, gains_on_grid, some_equilibrium
 from ._environment import commit, environment, load, now
@@ -122,19 +124,37 @@ def _blocks(family: Family, games: int) -> Iterator[tuple[int, Game]]:
 
 
 def _solved(games: Game, tol: float) -> tuple[np.ndarray, ...]:
+    """Solved as sweeps do on this machine."""
+    leaves, structure = jax.tree.flatten(games)
+    built = _kernel(structure, tuple(leaf.shape[1:] for leaf in leaves), leaves[0].dtype, tol)
+    if built is not None:
+        return built.run((), np.concatenate([np.asarray(leaf).reshape(len(leaf), -1) for leaf in leaves], axis=1))
     padded = jax.tree.map(lambda leaf: jnp.concatenate([leaf, jnp.repeat(leaf[:1], BLOCK - len(leaf), axis=0)]), games)
     count = len(jax.tree.leaves(games)[0])
     return tuple(np.asarray(part)[:count] for part in _program(padded, tol))
 
 
+@functools.cache
+def _kernel(structure: Any, shapes: tuple[tuple[int, ...], ...], dtype: Any, tol: float) -> Kernel | None:
+    sizes = [int(np.prod(shape)) for shape in shapes]
+
+    def one(_: tuple[()], row: jax.Array) -> tuple[jax.Array, ...]:
+        parts = jnp.split(row, np.cumsum(sizes)[:-1])
+        leaves = [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
+        return _one(jax.tree.unflatten(structure, leaves), tol)
+
+    return kernel(one, (), jax.ShapeDtypeStruct((sum(sizes),), dtype), MOST)
+
+
 @functools.partial(jax.jit, static_argnames="tol")
 def _program(games: Game, tol: float) -> tuple[jax.Array, ...]:
-    def one(game: Game) -> tuple[jax.Array, ...]:
-        result = solve(game, tol=tol, throw=False)
-        assert result.certificate is not None
-        return result.strategy["x"], result.status, result.payoff, result.certificate.payoff_scale
+    return jax.lax.map(functools.partial(_one, tol=tol), games, batch_size=TOGETHER)
 
-    return jax.lax.map(one, games, batch_size=TOGETHER)
+
+def _one(game: Game, tol: float) -> tuple[jax.Array, ...]:
+    result = solve(game, tol=tol, throw=False)
+    assert result.certificate is not None
+    return result.strategy["x"], result.status, result.payoff, result.certificate.payoff_scale
 
 
 def _gains(games: Game, z: np.ndarray, firms: int) -> np.ndarray:

@@ -59,6 +59,7 @@ a specification:
   certify = true
   dtype = "float64"
   sensitivity = ["intercept"]
+  keep = ["q", "payoff"]            # the only variables of the result, besides status and steps
   [store]
   path = "map.zarr"                 # the same command again goes on where it stopped
   [plot]

@@ -50,6 +50,8 @@ class Conditions(eqx.Module):
     lower: Float[Array, " strategy"]
     upper: Float[Array, " strategy"]
     layout: Layout = eqx.field(static=True)
+    linear: bool = eqx.field(static=True, default=False, kw_only=True)
+    """Whether the derivatives are known to be linear in the strategies."""
 
     def payoffs(self, z: Float[Array, " strategy"]) -> Float[Array, " firm"]:
         """Every firm's payoff."""

@@ -24,7 +24,7 @@ from ._configure import fuses_loops
 from ._equilibrium import equilibrium
 from ._game import Game, Problem
 from ._kernel import Kernel, Running, available, cores, kernel
-from ._labels import derivative, evidence, reported
+from ._labels import derivative, evidence, kept, reported
 from ._lowering import over_lanes
 from ._method import Steps
 from ._solution import Equilibrium
@@ -33,7 +33,7 @@ _TOGETHER = 64
 """Points that a processor core solves together: few enough to stay in its cache, and to stop early."""
 _APART = 1024
 """The same where arrays are taken apart: enough that calling an operation costs little beside it."""
-_MOST = 200_000
+MOST = 200_000
 """Instructions of a kernel: what compiles within a minute, as it would by XLA."""
 
 Results = dict[str, Any]
@@ -50,6 +50,8 @@ class How:
     tol: float
     max_steps: int
     search: Any
+    keep: tuple[str, ...] | None = None
+    """Names of the variables that are wanted; all if None."""
 
     def solve(self, problem: Problem, max_steps: Steps | None = None) -> Equilibrium:
         """The equilibrium of one problem, in fewer steps if wanted."""
@@ -63,11 +65,12 @@ class How:
         problem = put(problem, self.axes, list(values))
         if not self.sensitivity:
             eq = self.solve(problem, max_steps)
-            return reported(eq) | evidence(eq)
+            return kept(reported(eq) | evidence(eq), self.keep)
 
         def real(theta: tuple[Array, ...]) -> tuple[dict[str, Array], Equilibrium]:
             eq = self.solve(put(problem, self.sensitivity, theta), max_steps)
-            return {k: v for k, v in reported(eq).items() if jnp.issubdtype(v.dtype, jnp.floating)}, eq
+            wanted = kept(reported(eq), self.keep)
+            return {k: v for k, v in wanted.items() if jnp.issubdtype(v.dtype, jnp.floating)}, eq
 
         def along(direction: tuple[Array, ...]) -> tuple[dict[str, Array], Equilibrium]:
             _, slopes, eq = jax.jvp(real, (theta,), (direction,), has_aux=True)
@@ -77,7 +80,7 @@ class How:
         directions = tuple(jnp.asarray(row, theta[0].dtype) for row in np.eye(len(theta)))
         # One solve for all directions: only the derivatives have them as an axis.
         slopes, eq = jax.vmap(along, out_axes=(0, None))(directions)
-        every = reported(eq) | evidence(eq)
+        every = kept(reported(eq) | evidence(eq), self.keep)
         for name, rows in slopes.items():
             every |= {derivative(name, knob.name): rows[i] for i, knob in enumerate(self.sensitivity)}
         return every
@@ -119,7 +122,7 @@ def _kernel(
 
     arrays = jax.tree.unflatten(structure, [jax.ShapeDtypeStruct(*leaf) for leaf in leaves])
     shared = arrays, jax.ShapeDtypeStruct((), jnp.int32)
-    return kernel(one, shared, jax.ShapeDtypeStruct((len(how.axes),), dtype), _MOST)
+    return kernel(one, shared, jax.ShapeDtypeStruct((len(how.axes),), dtype), MOST)
 
 
 def shapes(problem: Problem, how: How) -> Equilibrium:

@@ -68,9 +68,9 @@ def nash(
     layout, dtype = layout_of(play), dtype_of(play)
     options = {"layout": layout, "method": method, "tol": tol, "max_steps": max_steps, "search": search}
     begin = start_of(play, layout, dtype, start)
-    plain = kinks and search is not None and not isinstance(play, Priced)
+    plain = kinks and not isinstance(play, Priced)
     shape = shape_of_payoffs(play, layout, dtype) if plain else Shape.smooth
-    kinks = shape is Shape.edged and bool(lone(layout).any())
+    kinks = search is not None and shape is Shape.edged and bool(lone(layout).any())
     search_for = functools.partial(_search, judged=judged, kinks=kinks, shape=shape, **options)
     found = implicit(play, begin, search=search_for, tol=tol, kinks=kinks)
     s = layout.unflatten(found.z)
@@ -131,6 +131,8 @@ def _search(
     search,
 ) -> Found:
     conditions = conditions_of(game, layout, begin.dtype)
+    if shape is Shape.quadratic:
+        conditions = dataclasses.replace(conditions, linear=True)
 
     def evidence(z: Float[Array, " strategy"], judged: Game) -> tuple[Certificate, Bool[Array, ""]]:
         if isinstance(conditions, Pooling):
@@ -141,9 +143,7 @@ def _search(
 
     if search is None:
         end = method.run(conditions, begin, tol=tol, max_steps=max_steps)
-        residual = jax.lax.cond(
-            end.exact, lambda end: end.residual, lambda end: conditions.at(end.z).residual, end
-        )
+        residual = jax.lax.cond(end.exact, lambda end: end.residual, lambda end: conditions.at(end.z).residual, end)
         finite = jnp.isfinite(residual) & jnp.all(jnp.isfinite(conditions.payoffs(end.z)))
         status = _status(conditions, begin, end.z, finite, residual <= tol, None, tol)
         record = {"certificate": None, "status": status, "steps": end.steps}

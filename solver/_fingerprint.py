@@ -35,6 +35,7 @@ def fingerprint(
     items |= {f"axis '{knob.name}'": array_text(v) for knob, v in zip(how.axes, values, strict=True)}
     items["order of axes"] = ", ".join(knob.name for knob in how.axes)
     items["sensitivity"] = ", ".join(knob.name for knob in how.sensitivity) or "none"
+    items["keep"] = "all" if how.keep is None else ", ".join(sorted(how.keep))
     items["method"] = how.method.describe()
     items |= {"tol": repr(how.tol), "max_steps": str(how.max_steps), "certify": text(how.search)}
     items["dtype"] = str(one.payoff.dtype)

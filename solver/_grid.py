@@ -47,9 +47,9 @@ class Grid:
         return math.prod(s.stop - s.start for s in self.region(k))
 
     def values(self, k: int, axes: tuple[np.ndarray, ...]) -> Float[np.ndarray, "points axis"]:
-        """The points of block `k`: a row of parameter values for each."""
+        """The points of block `k`: a row of parameter values for each, next to each other in memory along columns."""
         sides = [values[s] for values, s in zip(axes, self.region(k), strict=True)]
-        return np.stack([m.ravel() for m in np.meshgrid(*sides, indexing="ij")], axis=-1)
+        return np.stack([m.ravel() for m in np.meshgrid(*sides, indexing="ij")]).T
 
 
 def cut(shape: tuple[int, ...], points: int) -> Grid:

@@ -18,7 +18,7 @@ import jax
 import numpy as np
 from jaxtyping import Shaped
 
-from ._kernel_ir import LANES, UnsupportedError
+from ._kernel_ir import UnsupportedError
 from ._kernel_read import written
 
 _BLOCK = 256
@@ -46,7 +46,7 @@ class Kernel:
     """
 
     def __init__(self, function: Callable, shared: Any, row: jax.ShapeDtypeStruct, most: int):
-        text, shapes = written(function, shared, row, most)
+        text, shapes, self.lanes = written(function, shared, row, most)
         self.row = row
         self.leaves, self.structure = jax.tree.flatten(shapes)
         self._engine = _compiled(text)
@@ -54,7 +54,7 @@ class Kernel:
         self._call = kind(self._engine.get_function_address("blocks"))
 
     def start(self, shared: Any, rows: Shaped[np.ndarray, "lanes column"]) -> "Running":
-        """Begin computing the results at many points, at least one; does not wait."""
+        """Begin computing the results at many points, at least one; does not wait, and `rows` must stay what it is."""
         return Running(self, shared, rows)
 
     def run(self, shared: Any, rows: Shaped[np.ndarray, "lanes column"]) -> Any:
@@ -72,11 +72,13 @@ class Running:
     def __init__(self, kernel: Kernel, shared: Any, rows: Shaped[np.ndarray, "lanes column"]):
         self._parts: list[Future] = []
         self._kernel, self._count = kernel, len(rows)
-        stride = -(-self._count // LANES) * LANES
+        stride = -(-self._count // kernel.lanes) * kernel.lanes
         # Lanes last, and whole vectors of them: the last point again where there are no more.
-        columns = np.empty((rows.shape[1], stride), kernel.row.dtype)
-        columns[:, : self._count] = rows.T
-        columns[:, self._count :] = rows[-1][:, None]
+        columns = rows.T
+        if stride != self._count or columns.dtype != kernel.row.dtype or not columns.flags.c_contiguous:
+            columns = np.empty((rows.shape[1], stride), kernel.row.dtype)
+            columns[:, : self._count] = rows.T
+            columns[:, self._count :] = rows[-1][:, None]
         given = [np.ascontiguousarray(leaf) for leaf in jax.tree.leaves(shared)]
         self._outs = [np.empty((*leaf.shape, stride), leaf.dtype) for leaf in kernel.leaves]
         addresses = [(ctypes.c_void_p * len(a))(*(x.ctypes.data for x in a)) for a in (given, self._outs)]

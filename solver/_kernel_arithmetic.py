@@ -6,7 +6,7 @@ import numpy as np
 from jax import lax
 
 from ._elements import Element, is_known
-from ._kernel_ir import LANES, Emit, Instructions, Register, UnsupportedError, vector_type
+from ._kernel_ir import Emit, Instructions, Register, UnsupportedError, lanes, vector_type
 
 
 def _is_float(x: Element) -> bool:
@@ -102,7 +102,7 @@ def _bits(name: str) -> Emit:
 
 def _suffix(x: Element) -> str:
     bits = 1 if np.dtype(x.dtype) == np.bool_ else np.dtype(x.dtype).itemsize * 8
-    return f"v{LANES}{'f' if _is_float(x) else 'i'}{bits}"
+    return f"v{lanes()}{'f' if _is_float(x) else 'i'}{bits}"
 
 
 def _built_in(of_floats: str, of_whole: str = "") -> Emit:
@@ -140,7 +140,7 @@ def choose(s: Instructions, which: Element, yes: Element, no: Element, name: str
     """`yes` where `which`, else `no`."""
     kind = vector_type(yes.dtype)
     return s.region.value(
-        f"select <{LANES} x i1> {s.text(which)}, {kind} {s.text(yes)}, {kind} {s.text(no)}", yes.dtype, name
+        f"select <{lanes()} x i1> {s.text(which)}, {kind} {s.text(yes)}, {kind} {s.text(no)}", yes.dtype, name
     )
 
 
@@ -168,7 +168,7 @@ def _shift(name: str) -> Emit:
 
 def _population_count(s: Instructions, params: dict[str, Any], operands: list[Element]) -> Element:
     (x,) = operands
-    return s.region.call(f"llvm.ctpop.v{LANES}i{np.dtype(x.dtype).itemsize * 8}", x.dtype, s.text(x))
+    return s.region.call(f"llvm.ctpop.v{lanes()}i{np.dtype(x.dtype).itemsize * 8}", x.dtype, s.text(x))
 
 
 def _neg(s: Instructions, params: dict[str, Any], operands: list[Element]) -> Element:
@@ -230,7 +230,7 @@ def convert(s: Instructions, params: dict[str, Any], operands: list[Element]) ->
         how = "uitofp" if _is_unsigned(x) else "sitofp"
     elif old.kind == "f":
         name = "fptoui.sat" if new.kind == "u" else "fptosi.sat"
-        whole = f"v{LANES}i{new.itemsize * 8}"
+        whole = f"v{lanes()}i{new.itemsize * 8}"
         return s.region.call(f"llvm.{name}.{whole}.{_suffix(x)}", new, s.text(x), of=old)
     elif old.kind == "b" or new.itemsize > old.itemsize:
         how = "zext" if _is_unsigned(x) else "sext"

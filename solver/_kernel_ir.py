@@ -1,12 +1,14 @@
-"""Operations on elements as instructions for LLVM, for eight lanes at once.
+"""Operations on elements as instructions for LLVM, for eight or sixteen lanes at once.
 
 What XLA makes of a solver that is taken apart is dozens of short loops over the lanes, each of which writes its results
-to memory for the next one. Here one function does everything for eight lanes: elements are vectors in registers
-(`Register`), and loops end when the last of these eight lanes is done, not the last of thousands. `Elements` merges
+to memory for the next one. Here one function does everything for a few lanes: elements are vectors in registers
+(`Register`), and loops end when the last of these lanes is done, not the last of thousands. `Elements` merges
 equal operations and folds known ones; what is left is written out as text.
 """
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from typing import Any
 
 import jax
@@ -15,8 +17,27 @@ import numpy as np
 
 from ._elements import Element, Elements, is_known
 
-LANES = 8
+FEW, MANY = 8, 16
+"""Lanes of a kernel: as many as a register holds; twice that where so little is done that one would wait for itself."""
+_SHORT = 1300
+"""Lines of a text of which that can be said."""
+_LANES: ContextVar[int] = ContextVar("_LANES", default=FEW)
 _TYPES = {"f8": "double", "f4": "float", "b1": "i1", "i4": "i32", "i8": "i64", "u4": "i32", "i1": "i8", "u1": "i8"}
+
+
+def lanes() -> int:
+    """How many points are computed together."""
+    return _LANES.get()
+
+
+@contextlib.contextmanager
+def many_lanes() -> Iterator[None]:
+    """Within this, more of them."""
+    token = _LANES.set(MANY)
+    try:
+        yield
+    finally:
+        _LANES.reset(token)
 
 
 class UnsupportedError(Exception):
@@ -45,7 +66,7 @@ def scalar_type(dtype: Any) -> str:
 
 def vector_type(dtype: Any) -> str:
     """What LLVM calls a vector of them."""
-    return f"<{LANES} x {scalar_type(dtype)}>"
+    return f"<{lanes()} x {scalar_type(dtype)}>"
 
 
 class Function:
@@ -65,6 +86,11 @@ class Function:
         """A new name."""
         self._count += 1
         return f"{prefix}{self._count}"
+
+    @property
+    def short(self) -> bool:
+        """Whether it gains by more lanes."""
+        return self._lines <= _SHORT
 
     def count(self) -> None:
         """One line more."""
@@ -121,7 +147,7 @@ def literal(x: Any, dtype: Any) -> str:
         text = "true" if x else "false"
     else:
         text = str(int(x))
-    return "<" + ", ".join([f"{scalar_type(dtype)} {text}"] * LANES) + ">"
+    return "<" + ", ".join([f"{scalar_type(dtype)} {text}"] * lanes()) + ">"
 
 
 Emit = Callable[["Instructions", dict[str, Any], list[Element]], Element]
@@ -137,7 +163,7 @@ class Instructions(Elements):
     def __init__(
         self, region: Region, emit: dict[str, Emit], outside: "Instructions | None" = None, branch: bool = False
     ):
-        super().__init__(LANES)
+        super().__init__(lanes())
         self.region, self.emit, self.outside, self.branch = region, emit, outside, branch
 
     def inside(self, branch: bool = False) -> "Instructions":
@@ -241,7 +267,7 @@ class Branch:
         return [x if is_known(x) else joined.get(x.name, x) for x in results]
 
 
-def _some(elements: Instructions, lanes: Element) -> str:
-    """Whether any lane is true."""
-    bits = elements.region.value(f"bitcast <{LANES} x i1> {elements.text(lanes)} to i{LANES}", bool)
-    return elements.region.value(f"icmp ne i{LANES} {bits.name}, 0", bool).name
+def _some(elements: Instructions, whether: Element) -> str:
+    """Whether it is true in any lane."""
+    bits = elements.region.value(f"bitcast <{lanes()} x i1> {elements.text(whether)} to i{lanes()}", bool)
+    return elements.region.value(f"icmp ne i{lanes()} {bits.name}, 0", bool).name

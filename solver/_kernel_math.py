@@ -13,7 +13,7 @@ from jax import lax
 
 from ._elements import Element
 from ._kernel_arithmetic import choose, convert
-from ._kernel_ir import LANES, Emit, Instructions, Register, vector_type
+from ._kernel_ir import Emit, Instructions, Register, lanes, vector_type
 
 _F64 = np.dtype(np.float64)
 _LN2_HIGH = 0.693147180369123816490
@@ -42,7 +42,7 @@ def _c(x: float) -> np.float64:
 
 
 def _fma(s: Instructions, x: Element, y: Element, z: Element) -> Element:
-    return s.region.call(f"llvm.fma.v{LANES}f64", _F64, s.text(x), s.text(y), s.text(z))
+    return s.region.call(f"llvm.fma.v{lanes()}f64", _F64, s.text(x), s.text(y), s.text(z))
 
 
 def _series(s: Instructions, x: Element, coefficients: list[float]) -> Element:
@@ -136,7 +136,7 @@ def _tanh(s: Instructions, x: Element) -> Element:
     grown = _expm1(s, s.instruction("fmul", [size, _c(2.0)]))
     made = s.instruction("fdiv", [grown, s.instruction("fadd", [grown, _c(2.0)])])
     made = choose(s, s.instruction("fcmp ogt", [size, _c(20.0)], np.bool_), _c(1.0), made)
-    return s.region.call(f"llvm.copysign.v{LANES}f64", _F64, s.text(made), s.text(x))
+    return s.region.call(f"llvm.copysign.v{lanes()}f64", _F64, s.text(made), s.text(x))
 
 
 def _logistic(s: Instructions, x: Element) -> Element:
@@ -149,7 +149,7 @@ def _from_library(name: str) -> Emit:
         region = s.region
         region.function.needs.setdefault(name, f"declare double @{name}({', '.join(['double'] * len(operands))})")
         made = "undef"
-        for k in range(LANES):
+        for k in range(lanes()):
             each = [region.value(f"extractelement {vector_type(_F64)} {s.text(x)}, i32 {k}", _F64) for x in operands]
             arguments = ", ".join(f"double {x.name}" for x in each)
             one = region.value(f"call double @{name}({arguments})", _F64)

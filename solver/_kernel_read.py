@@ -1,7 +1,7 @@
 """A function of one point as the text of a function over many of them, for LLVM.
 
 The same jaxpr that XLA would compile is read with every array taken apart entirely (`_apart`) and written out as
-instructions for eight lanes (`_kernel_ir`). Loops carry registers, and a lane whose condition fails keeps what it has.
+instructions for a few lanes (`_kernel_ir`). Loops carry registers, and a lane whose condition fails keeps what it has.
 """
 
 import functools
@@ -24,7 +24,6 @@ from ._elements import Element
 from ._jaxprs import CALLS, called, evaluated
 from ._kernel_arithmetic import ARITHMETIC
 from ._kernel_ir import (
-    LANES,
     Branch,
     Function,
     Instructions,
@@ -32,6 +31,8 @@ from ._kernel_ir import (
     Region,
     Register,
     UnsupportedError,
+    lanes,
+    many_lanes,
     scalar_type,
     vector_type,
 )
@@ -42,21 +43,30 @@ _UNROLLED = 4
 """Steps of a scan that are written out one after the other; more of them are a loop."""
 
 
-def written(function: Callable, shared: Any, row: Any, most: int) -> tuple[str, Any]:
-    """The text of a function for LLVM, of at most so many instructions, and the shapes of its results for one point."""
+def written(function: Callable, shared: Any, row: Any, most: int) -> tuple[str, Any, int]:
+    """The text of a function for LLVM, of at most so many instructions, the shapes of its results for one point, and
+    how many points it computes together."""
     with rolled():
         closed, shapes = jax.make_jaxpr(function, return_shape=True)(shared, row)
-    text = Function(most)
-    region = Region(text, 0, "entry")
+    if any(np.size(x) > _LARGEST for x in jax.tree.leaves(shared)):
+        raise UnsupportedError(f"arrays of more than {_LARGEST} entries")
+    text, short = _text(closed, shared, row, most)
+    if not short:
+        return text, shapes, lanes()
+    with many_lanes():
+        return _text(closed, shared, row, most)[0], shapes, lanes()
+
+
+def _text(closed: ClosedJaxpr, shared: Any, row: Any, most: int) -> tuple[str, bool]:
+    function = Function(most)
+    region = Region(function, 0, "entry")
     with entirely():
         elements = Instructions(region, ARITHMETIC | FUNCTIONS)
-        if any(np.size(x) > _LARGEST for x in jax.tree.leaves(shared)):
-            raise UnsupportedError(f"arrays of more than {_LARGEST} entries")
         given = [_loaded(region, k, np.shape(x), x.dtype, True) for k, x in enumerate(jax.tree.leaves(shared))]
         given.append(_loaded(region, None, row.shape, row.dtype, False))
         for k, value in enumerate(_read(elements, closed, given)):
             _store(elements, k, value)
-    needs, room, body = "\n".join(text.needs.values()), "\n  ".join(text.room), "\n  ".join(region.lines)
+    needs, room, body = "\n".join(function.needs.values()), "\n  ".join(function.room), "\n  ".join(region.lines)
     return (
         f"""{needs}
 define void @kernel(ptr %shared, ptr %rows, ptr %outs, i64 %stride, i64 %first, i64 %last) {{
@@ -67,14 +77,14 @@ begin:
 entry:
   %lane = phi i64 [%first, %begin], [%next, %{region.block}]
   {body}
-  %next = add i64 %lane, {LANES}
+  %next = add i64 %lane, {lanes()}
   %more = icmp slt i64 %next, %last
   br i1 %more, label %entry, label %end
 end:
   ret void
 }}
 {_BLOCKS}""",
-        shapes,
+        function.short,
     )
 
 
@@ -115,14 +125,14 @@ def _loaded(text: Region, k: int | None, shape: tuple[int, ...], dtype: Any, sam
             if stored != kind:
                 one = text.value(f"icmp ne i8 {one}, 0", dtype).name
             first = text.value(f"insertelement {vector_type(dtype)} poison, {kind} {one}, i32 0", dtype).name
-            mask = f"<{LANES} x i32> zeroinitializer"
+            mask = f"<{lanes()} x i32> zeroinitializer"
             splat = f"shufflevector {vector_type(dtype)} {first}, {vector_type(dtype)} poison, {mask}"
             made.append(text.value(splat, dtype))
         else:
             at = _address(text, pointer, stored, j)
-            wide = text.value(f"load <{LANES} x {stored}>, ptr {at}, align 1", dtype)
+            wide = text.value(f"load <{lanes()} x {stored}>, ptr {at}, align 1", dtype)
             if stored != kind:
-                wide = text.value(f"icmp ne <{LANES} x i8> {wide.name}, zeroinitializer", dtype)
+                wide = text.value(f"icmp ne <{lanes()} x i8> {wide.name}, zeroinitializer", dtype)
             made.append(wide)
     return filled(shape, np.dtype(dtype), made)
 
@@ -143,8 +153,8 @@ def _store(elements: Instructions, k: int, value: Value) -> None:
         stored = scalar_type(dtype)
         if np.dtype(dtype) == np.bool_:
             stored = "i8"
-            name = text.value(f"zext {kind} {name} to <{LANES} x i8>", dtype).name
-            kind = f"<{LANES} x i8>"
+            name = text.value(f"zext {kind} {name} to <{lanes()} x i8>", dtype).name
+            kind = f"<{lanes()} x i8>"
         text.put(f"store {kind} {name}, ptr {_address(text, pointer, stored, j)}, align 1")
 
 
@@ -189,7 +199,7 @@ def _while(elements: Instructions, params: dict[str, Any], arguments: list[Value
 
 
 def _cond(elements: Instructions, params: dict[str, Any], arguments: list[Value]) -> list[Value]:
-    """A branch is skipped where none of the eight lanes takes it."""
+    """A branch is skipped where no lane takes it."""
     branches, index, operands = params["branches"], arguments[0], arguments[1:]
     if index.known:
         return _read(elements, branches[which_branch(index, len(branches))], operands)

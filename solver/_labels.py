@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Array
 
 from ._axes import Knob
+from ._catalog import suggest
 from ._errors import GameError
 from ._game import Problem
 from ._solution import Equilibrium
@@ -89,6 +90,11 @@ def evidence(eq: Equilibrium, prefix: str = "") -> dict[str, Array]:
     return every if eq.subgame is None else every | evidence(eq.subgame, f"{prefix}subgame_")
 
 
+def kept(every: Mapping[str, Array], keep: Sequence[str] | None) -> dict[str, Array]:
+    """The variables that are wanted, all if None; status and steps always."""
+    return {k: v for k, v in every.items() if keep is None or k in keep or k in ("status", "steps")}
+
+
 def schema(
     problem: Problem,
     one: Equilibrium,
@@ -96,8 +102,11 @@ def schema(
     values: Sequence[np.ndarray],
     sensitivity: Sequence[Knob],
     attrs: dict[str, Any],
+    keep: Sequence[str] | None = None,
 ) -> Schema:
     """The schema of a sweep from the shapes `one` of a single equilibrium (as `jax.eval_shape` gives it)."""
+    if unknown := sorted(set(keep or ()) - set(every := [*reported(one), *evidence(one)])):
+        raise GameError(f"keep: there is no variable '{unknown[0]}'; {suggest(unknown[0], every)}")
     named = {name: dims for _, each in reversed(_nested(problem)) for name, dims in each.dims().items()}
     named |= {multiplier(name): dims for name, dims in named.items()}
     levels = _levels(one)
@@ -106,8 +115,7 @@ def schema(
         coords[knob.name] = points, {"long_name": knob.name.replace("_", " "), "description": knob.doc}
     sizes = {dim: len(firms) for dim, firms in levels}
     variables = []
-    points = reported(one)
-    for name, value in points.items():
+    for name, value in kept(reported(one), keep).items():
         dims = _dims(name, value.shape, named, levels, one.subgame is not None)
         for dim, size in zip(dims, value.shape, strict=True):
             if sizes.setdefault(dim, size) != size:
@@ -119,7 +127,7 @@ def schema(
         for v in real:
             text = {"long_name": f"derivative of {v.attrs['long_name']} in {knob.name}"}
             variables.append(dataclasses.replace(v, name=derivative(v.name, knob.name), attrs=text))
-    for name, value in evidence(one).items():
+    for name, value in kept(evidence(one), keep).items():
         variables.append(_evident(name, value))
     for dim, firms in levels:
         if any(dim in v.dims for v in variables):

@@ -59,6 +59,11 @@ def newton(
 
     def step(state: _State) -> _State:
         point = conditions.at(state.z)
+        if conditions.linear:
+            # Far away, the own Newton steps say little about which bounds are active in the end; if none is, one step
+            # is enough.
+            inside = (state.z > conditions.lower) & (state.z < conditions.upper)
+            point = point._replace(free=point.free | ((state.steps == 0) & inside))
         finite = conditions.regular(point)
         # A set of active bounds that changes may raise the residual for a step or two: the last two bound it. Strictly,
         # so that two points cannot alternate for ever.

@@ -23,7 +23,7 @@ _KEYS: dict[str, tuple[str, ...]] = {
     "selected": ("rule", "starts", "capacity"),
     "stage": ("field", "choices", "maximize", "rule"),
     "leader": ("choose", "maximize", "choices", "interval"),
-    "solve": ("method", "tol", "max_steps", "certify", "dtype", "sensitivity"),
+    "solve": ("method", "tol", "max_steps", "certify", "dtype", "sensitivity", "keep"),
     "store": ("path", "chunk"),
     "plot": ("kind", "variable", "x", "y", "select", "labels", "xlabel", "ylabel", "file", "title"),
 }

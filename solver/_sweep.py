@@ -41,6 +41,7 @@ def sweep(
     *,
     method: Method | None = None,
     sensitivity: Sequence[str] = (),
+    keep: Sequence[str] | None = None,
     store: str | os.PathLike[str] | None = None,
     chunk: int | Literal["auto"] = "auto",
     shard: tuple[int, int] | None = None,
@@ -62,6 +63,8 @@ def sweep(
         method: as in `solve`.
         sensitivity: names of parameters (written as in `axes`, varied or not) in which strategies, payoffs and
             outcomes are differentiated: exact derivatives of the equilibrium, as `d_<variable>_d_<parameter>`.
+        keep: names of the variables that the result is to have, with their derivatives, besides `status` and `steps`;
+            by default all. What none of them needs is not computed, so a long sweep is faster and takes less memory.
         store: a folder. Results are written there block by block, as zarr that `xarray.open_zarr` reads; the same
             call again goes on where it stopped, and gives the same bytes as a call that was never stopped.
         chunk: points per block, or "auto": what suits the devices and their memory. A store keeps the one it has.
@@ -102,10 +105,11 @@ def sweep(
     method = BestResponse() if method is None else method
     mine = _shard(shard, store)
     tol, search = check_options(method, tol, max_steps, dtype_of(problem), certify)
-    how = How(where, slopes, method, tol, int(max_steps), search)
+    wanted = None if keep is None else _names(keep)
+    how = How(where, slopes, method, tol, int(max_steps), search, wanted)
     one = shapes(problem, how)
     version = importlib.metadata.version("nashgrid")
-    labels = schema(problem, one, where, values, slopes, _provenance(problem, how, one, version))
+    labels = schema(problem, one, where, values, slopes, _provenance(problem, how, one, version), wanted)
     opened = None
     if store is not None:
         from ._store import Store, create  # Slow to import, and not needed for sweeps in memory.
@@ -160,8 +164,8 @@ def _shard(shard: tuple[int, int] | None, store: Any) -> tuple[int, int]:
     return i, n
 
 
-def _names(sensitivity: Sequence[str]) -> tuple[str, ...]:
-    return (sensitivity,) if isinstance(sensitivity, str) else tuple(sensitivity)
+def _names(names: Sequence[str]) -> tuple[str, ...]:
+    return (names,) if isinstance(names, str) else tuple(names)
 
 
 def _provenance(problem: Problem, how: How, one: Any, version: str) -> dict[str, Any]:

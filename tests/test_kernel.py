@@ -155,6 +155,49 @@ def test_corners_are_those_of_vmap():
     same(made(lambda _, x: ~x, rows > 0.0), rows <= 0.0, 0.0)
 
 
+@pytest.mark.parametrize("dtype", (np.float64, np.float32))
+def test_quotients_are_rounded_as_they_should_be(dtype):
+    """Also those by reciprocals: several by the same number, by one that a loop does not change, by known ones."""
+
+    def function(_, row):
+        x, y, z = row
+        looped = lax.fori_loop(0, 7, lambda k, s: (s[1], s[0] / y), (x, z))
+        return x / y, z / y, (x * z) / y, 1.0 / y, looped, x / dtype(3.0), x / dtype(-4.0), x / dtype(1e-40)
+
+    special = [0.0, -0.0, 1.0, -3.0, np.inf, -np.inf, np.nan, np.finfo(dtype).max, np.finfo(dtype).tiny]
+    random = np.random.default_rng(0).standard_cauchy((4000, 3)).astype(dtype)
+    rows = np.concatenate([random, np.array(list(itertools.product(special, repeat=3)), dtype)])
+    x, y, z = rows.T
+    with np.errstate(all="ignore"):
+        a, b = x, z
+        for _ in range(7):
+            a, b = b, a / y
+        wanted = (x / y, z / y, x * z / y, 1 / y, (a, b), x / dtype(3), x / dtype(-4), x / dtype(1e-40))
+    for found, right in zip(jax.tree.leaves(made(function, rows)), jax.tree.leaves(wanted), strict=True):
+        usual = ~((abs(right) < 1e10 * np.finfo(dtype).tiny) & (right != 0))  # Close to denormals, a bit may be lost.
+        np.testing.assert_array_equal(found[usual], right[usual])
+
+
+def test_branches_are_those_of_vmap_whoever_takes_them():
+    """Lanes that differ, loops in branches, branches in loops, and branches that nobody takes."""
+
+    def function(_, row):
+        x, y = row
+
+        def halve(x, y):
+            return lax.while_loop(lambda s: s[0] > y, lambda s: (0.5 * s[0], s[1] + 1), (x, jnp.int32(0)))
+
+        one = lax.cond(x > y, halve, lambda x, y: (y + jnp.exp(x), jnp.int32(-1)), x, y)
+        two = lax.switch(jnp.int32(x), [lambda x: x * x, jnp.sin, lambda x: x * x + jnp.sin(x)], x)
+        never = lax.cond(x > 1e9, jnp.cos, lambda x: x * x, x)
+        step = lambda k, s: lax.cond(s > y, lambda s: s - jnp.square(x) * 0.1, lambda s: s + 0.3, s)  # noqa: E731
+        return one, two, never, lax.fori_loop(0, 9, step, x)
+
+    rows = np.random.default_rng(0).uniform(0.1, 3.9, (200, 2))
+    rows[:64, 0] = 0.05  # Whole vectors of lanes that go the same way.
+    same(made(function, rows), jax.vmap(function, in_axes=(None, 0))((), rows), 16 * ULP)
+
+
 def test_powers_at_infinity_and_of_one_are_those_of_vmap():
     some = np.array([1.0, -1.0, np.inf, -np.inf, np.nan, 0.0, 0.5, -0.5, 2.0, -3.0])
     rows = np.stack(np.meshgrid(some, some), -1).reshape(-1, 2)

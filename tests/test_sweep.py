@@ -233,6 +233,15 @@ class WrongDims(Duopoly):
         return {"q": ("firm", "market")}
 
 
+def test_only_what_is_kept_is_in_the_result_and_is_what_it_was(whole):
+    data = sweep(Duopoly(), AXES, sensitivity=("intercept",), keep=("q", "regret"))
+    assert set(data) == {"q", "d_q_d_intercept", "regret", "status", "steps"}
+    for name in data:
+        np.testing.assert_array_equal(data[name], whole[name])
+    assert set(data.coords) == {"cost[0]", "intercept", "firm"}
+    assert set(sweep(Duopoly(), AXES, keep=())) == {"status", "steps"}
+
+
 @pytest.mark.parametrize(
     "call, says",
     [
@@ -244,6 +253,7 @@ class WrongDims(Duopoly):
         (lambda: sweep(Duopoly(), AXES, shard=(2, 2)), "0 <= i < n"),
         (lambda: sweep(Duopoly(), AXES, sensitivity=("costs[0]",)), "did you mean 'cost'"),
         (lambda: sweep(Duopoly(), AXES, sensitivity=("intercept", "intercept")), "the same parameter"),
+        (lambda: sweep(Duopoly(), AXES, keep=("q", "pay_off")), "keep: .* did you mean 'payoff'"),
         (lambda: sweep(Duopoly(), AXES, max_steps=0), "max_steps"),
         (lambda: sweep(Duopoly(), AXES, tol=1e-20), "64 eps"),
     ],
