@@ -34,7 +34,8 @@ def sweeper(name: str, method: Method, search: GlobalSearch | None) -> Competito
         passes = TwoPasses(case.game, how, width)
         if passes.first.kind != "kernel":
             compile_s += timed(lambda: passes.finish(passes.start(points[:width]), points[:width]))
-        blocks = [points[i : i + width] for i in range(0, len(points), width)]
+        # Column by column, as a sweep makes them.
+        blocks = [np.asfortranarray(points[i : i + width]) for i in range(0, len(points), width)]
 
         def run() -> Answer:
             started: deque = deque()

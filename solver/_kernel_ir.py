@@ -7,6 +7,7 @@ equal operations and folds known ones; what is left is written out as text.
 """
 
 import contextlib
+import re
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from typing import Any
@@ -21,6 +22,7 @@ FEW, MANY = 8, 16
 """Lanes of a kernel: as many as a register holds; twice that where so little is done that one would wait for itself."""
 _SHORT = 1300
 """Lines of a text of which that can be said."""
+_NAMES = re.compile(r"%[\w.]+")
 _LANES: ContextVar[int] = ContextVar("_LANES", default=FEW)
 _TYPES = {"f8": "double", "f4": "float", "b1": "i1", "i4": "i32", "i8": "i64", "u4": "i32", "i1": "i8", "u1": "i8"}
 
@@ -238,6 +240,27 @@ class Loop:
         outer.put(f"br label %{self._head}")
         outer.lines += region.lines
         outer.begin(self._exit)
+
+
+def alive(lines: list[str]) -> list[str]:
+    """The lines that something which is stored or decided depends on: a loop may carry what nobody asks for."""
+    every = [line for several in lines for line in several.split("\n")]
+    made = {}
+    wanted = []
+    for k, line in enumerate(every):
+        name, equals, _ = line.strip().partition(" = ")
+        if equals and name.startswith("%"):
+            made[name] = k
+        else:
+            wanted.append(k)
+    live = set(wanted)
+    while wanted:
+        for name in _NAMES.findall(every[wanted.pop()]):
+            k = made.get(name)
+            if k is not None and k not in live:
+                live.add(k)
+                wanted.append(k)
+    return [line for k, line in enumerate(every) if k in live]
 
 
 class Branch:

@@ -31,6 +31,7 @@ from ._kernel_ir import (
     Region,
     Register,
     UnsupportedError,
+    alive,
     lanes,
     many_lanes,
     scalar_type,
@@ -66,7 +67,8 @@ def _text(closed: ClosedJaxpr, shared: Any, row: Any, most: int) -> tuple[str, b
         given.append(_loaded(region, None, row.shape, row.dtype, False))
         for k, value in enumerate(_read(elements, closed, given)):
             _store(elements, k, value)
-    needs, room, body = "\n".join(function.needs.values()), "\n  ".join(function.room), "\n  ".join(region.lines)
+    needs, room = "\n".join(function.needs.values()), "\n  ".join(function.room)
+    body = "\n  ".join(alive(region.lines))
     return (
         f"""{needs}
 define void @kernel(ptr %shared, ptr %rows, ptr %outs, i64 %stride, i64 %first, i64 %last) {{
