@@ -14,8 +14,11 @@ from ._constraint import Constraint as Constraint
 from ._equilibria import Equilibria as Equilibria
 from ._equilibria import equilibria as equilibria
 from ._errors import GameError as GameError
+from ._errors import NotIdentifiedWarning as NotIdentifiedWarning
 from ._errors import NotSolvedError as NotSolvedError
 from ._errors import StoreError as StoreError
+from ._fit import Fit as Fit
+from ._fit import fit as fit
 from ._game import Game as Game
 from ._game import Problem as Problem
 from ._game import Profile as Profile

@@ -11,3 +11,7 @@ class StoreError(RuntimeError):
 
 class NotSolvedError(RuntimeError):
     """A single solve did not end in a certified equilibrium; raised once, at its end."""
+
+
+class NotIdentifiedWarning(UserWarning):
+    """Parameters of a `fit` that its moments cannot tell apart."""
