@@ -40,6 +40,7 @@ from ._plot import curve as curve
 from ._plot import regime_map as regime_map
 from ._plot import status_map as status_map
 from ._plot import value_map as value_map
+from ._points import at_points as at_points
 from ._proof import Box as Box
 from ._proof import Proof as Proof
 from ._proof import prove as prove

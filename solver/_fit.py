@@ -83,11 +83,11 @@ class Fit:
 
 def fit(
     problem: Problem,
-    moments: Mapping[str, ArrayLike],
+    moments: Mapping[str, ArrayLike | Sequence[float]],
     fields: Mapping[str, tuple[float, float]],
     method: Method | None = None,
     *,
-    errors: Mapping[str, ArrayLike] | None = None,
+    errors: Mapping[str, ArrayLike | Sequence[float]] | None = None,
     starts: int = 1,
     tol: float | None = None,
     max_steps: int = 256,
@@ -165,7 +165,7 @@ def fit(
 class _Target:
     """The moments: which entries of the variables of a result are wanted, what they are to be, and their units."""
 
-    def __init__(self, known: Mapping[str, Any], moments: Mapping[str, ArrayLike], errors: Mapping[str, ArrayLike]):
+    def __init__(self, known: Mapping[str, Any], moments: Mapping[str, Any], errors: Mapping[str, Any]):
         if not isinstance(moments, Mapping) or not moments:
             raise GameError("moments: give at least one, e.g. {'price': 4.0}.")
         if lost := [name for name in errors if name not in moments]:

@@ -101,15 +101,15 @@ def sweep(
     """
     problem = prepare(problem)
     where, values = grid(problem, axes)
-    slopes = knobs(problem, _names(sensitivity), "sensitivity")
+    slopes = knobs(problem, names(sensitivity), "sensitivity")
     method = BestResponse() if method is None else method
     mine = _shard(shard, store)
     tol, search = check_options(method, tol, max_steps, dtype_of(problem), certify)
-    wanted = None if keep is None else _names(keep)
+    wanted = None if keep is None else names(keep)
     how = How(where, slopes, method, tol, int(max_steps), search, wanted)
     one = shapes(problem, how)
     version = importlib.metadata.version("nashgrid")
-    labels = schema(problem, one, where, values, slopes, _provenance(problem, how, one, version), wanted)
+    labels = schema(problem, one, where, values, slopes, provenance(problem, how, one, version), wanted)
     opened = None
     if store is not None:
         from ._store import Store, create  # Slow to import, and not needed for sweeps in memory.
@@ -164,11 +164,12 @@ def _shard(shard: tuple[int, int] | None, store: Any) -> tuple[int, int]:
     return i, n
 
 
-def _names(names: Sequence[str]) -> tuple[str, ...]:
-    return (names,) if isinstance(names, str) else tuple(names)
+def names(given: Sequence[str]) -> tuple[str, ...]:
+    """Names, of which a single one may be written without brackets."""
+    return (given,) if isinstance(given, str) else tuple(given)
 
 
-def _provenance(problem: Problem, how: How, one: Any, version: str) -> dict[str, Any]:
+def provenance(problem: Problem, how: How, one: Any, version: str) -> dict[str, Any]:
     """Attributes that say how the numbers were made."""
     kind = type(problem)
     varied = {knob.path for knob in how.axes if not knob.index}

@@ -20,6 +20,7 @@ from nashgrid.solver import BestResponse, Game, GameError, Leader, Newton, Statu
 from nashgrid.solver import _devices as devices_module
 from nashgrid.solver._axes import knobs
 from nashgrid.solver._check import prepare
+from nashgrid.solver._points import at_points
 from nashgrid.solver._search import GlobalSearch
 from nashgrid.solver._sweep import sweep
 from tests.small_games import Duopoly, Follower
@@ -242,6 +243,18 @@ def test_only_what_is_kept_is_in_the_result_and_is_what_it_was(whole):
     assert set(sweep(Duopoly(), AXES, keep=())) == {"status", "steps"}
 
 
+def test_listed_points_are_those_of_the_grid(whole):
+    i, j = np.random.default_rng(0).integers((len(COST), len(INTERCEPT)), size=(40, 2)).T
+    draws = {"cost[0]": COST[i], "intercept": INTERCEPT[j]}
+    data = at_points(Duopoly(), draws, sensitivity=("intercept",))
+    assert data.q.dims == ("point", "firm") and data["cost[0]"].dims == ("point",)
+    for name in data.data_vars:
+        np.testing.assert_array_equal(data[name], whole[name].values[i, j])
+    np.testing.assert_array_equal(data["cost[0]"], COST[i])
+    few = at_points(Duopoly(), draws, keep="q", method=Newton(), certify=False)
+    assert set(few.data_vars) == {"q", "status", "steps"}
+
+
 @pytest.mark.parametrize(
     "call, says",
     [
@@ -255,6 +268,11 @@ def test_only_what_is_kept_is_in_the_result_and_is_what_it_was(whole):
         (lambda: sweep(Duopoly(), AXES, sensitivity=("intercept", "intercept")), "the same parameter"),
         (lambda: sweep(Duopoly(), AXES, keep=("q", "pay_off")), "keep: .* did you mean 'payoff'"),
         (lambda: sweep(Duopoly(), AXES, max_steps=0), "max_steps"),
+        (lambda: at_points(Duopoly(), {}), "points: give at least one"),
+        (lambda: at_points(Duopoly(), {"intercept": [9.0, np.nan]}), "is nan at a point"),
+        (lambda: at_points(Duopoly(), {"intercept": [[9.0]]}), "one value for each point"),
+        (lambda: at_points(Duopoly(), {"intercept": ["a"]}), "real numbers"),
+        (lambda: at_points(Duopoly(), {"intercept": [9.0], "cost[0]": [1.0, 2.0]}), "1 of 'intercept', 2 of 'cost"),
         (lambda: sweep(Duopoly(), AXES, tol=1e-20), "64 eps"),
     ],
 )
