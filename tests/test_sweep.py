@@ -270,8 +270,8 @@ def test_listed_points_are_those_of_the_grid(whole):
         (lambda: sweep(Duopoly(), AXES, max_steps=0), "max_steps"),
         (lambda: at_points(Duopoly(), {}), "points: give at least one"),
         (lambda: at_points(Duopoly(), {"intercept": [9.0, np.nan]}), "is nan at a point"),
-        (lambda: at_points(Duopoly(), {"intercept": [[9.0]]}), "one value for each point"),
-        (lambda: at_points(Duopoly(), {"intercept": ["a"]}), "real numbers"),
+        (lambda: at_points(Duopoly(), {"intercept": [[9.0]]}), "one value for each point"),  # type: ignore[list-item]
+        (lambda: at_points(Duopoly(), {"intercept": ["a"]}), "real numbers"),  # type: ignore[list-item]
         (lambda: at_points(Duopoly(), {"intercept": [9.0], "cost[0]": [1.0, 2.0]}), "1 of 'intercept', 2 of 'cost"),
         (lambda: sweep(Duopoly(), AXES, tol=1e-20), "64 eps"),
     ],
