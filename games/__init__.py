@@ -1,5 +1,18 @@
 """Economic models as games, each with its closed form beside it. A module's docstring is its theory."""
 
+from ._access_report import access_equity as access_equity
+from ._access_report import best_use as best_use
+from ._access_report import first_best as first_best
+from ._access_report import lorenz_curve as lorenz_curve
+from ._access_report import publicness as publicness
+from ._access_report import served_share as served_share
+from ._access_report import static_loss as static_loss
+from ._access_report import usage_gini as usage_gini
+from ._access_stage import access_candidates as access_candidates
+from ._quasi_public_forms import closed_equilibrium as closed_equilibrium
+from ._quasi_public_forms import delayed_release_investment as delayed_release_investment
+from ._quasi_public_forms import open_equilibrium as open_equilibrium
+from ._quasi_public_forms import planned_equilibrium as planned_equilibrium
 from .cournot import IsoelasticCournot as IsoelasticCournot
 from .cournot import LinearCournot as LinearCournot
 from .cournot import isoelastic_cournot_equilibrium as isoelastic_cournot_equilibrium
@@ -37,6 +50,9 @@ from .open_sourcing_two_owners import opening_decisions as opening_decisions
 from .open_sourcing_two_owners import opening_gains as opening_gains
 from .open_sourcing_two_owners import two_owner_gains as two_owner_gains
 from .open_sourcing_two_owners import two_owner_mixed as two_owner_mixed
+from .quasi_public_good import PlannedGood as PlannedGood
+from .quasi_public_good import QuasiPublicGood as QuasiPublicGood
+from .quasi_public_good import SimultaneousQuasiPublicGood as SimultaneousQuasiPublicGood
 from .research import ResearchInputSpillovers as ResearchInputSpillovers
 from .research import ResearchSpillovers as ResearchSpillovers
 from .research import research_cartel as research_cartel
