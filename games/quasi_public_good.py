@@ -127,8 +127,8 @@ class PlannedGood(FixedCapacity):
     "usage" by group. Payoff W = sum_k mu_k (y_k A Q_k - D Q_k^2/2) + eta N^2 + (eps - m) N - c (A - A0)^2/(2 n). The
     equilibrium is `first_best`; prices m - eps - eta N (Pigou) would bring it about.
 
-    >>> from nashgrid.solver import solve
-    >>> round(float(solve(PlannedGood(), tol=1e-4).payoff[0]), 4)
+    >>> from nashgrid.games import planned_equilibrium
+    >>> round(float(planned_equilibrium(PlannedGood()).welfare), 4)
     2.0871
     """
 
