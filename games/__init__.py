@@ -19,6 +19,11 @@ from .cournot import isoelastic_cournot_equilibrium as isoelastic_cournot_equili
 from .cournot import linear_cournot_equilibrium as linear_cournot_equilibrium
 from .emission_cap import EmissionCap as EmissionCap
 from .emission_cap import emission_cap_equilibrium as emission_cap_equilibrium
+from .innovation_paths import ReleaseDate as ReleaseDate
+from .innovation_paths import closed_path as closed_path
+from .innovation_paths import innovation_path as innovation_path
+from .innovation_paths import opened_from as opened_from
+from .innovation_paths import overtaking_period as overtaking_period
 from .logit import LogitBertrand as LogitBertrand
 from .logit import LogitMerger as LogitMerger
 from .logit import logit_markups as logit_markups

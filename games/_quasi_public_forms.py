@@ -52,26 +52,34 @@ def closed_equilibrium(game: Release) -> Regime:
     >>> round(float(closed_equilibrium(QuasiPublicGood()).price), 4)
     0.4024
     """
-    game = _at(game, 0.0)
-    a, users, n = delayed_release_investment(game), game.users(), game.developers
-    quality = game.base_quality + a * (1.0 + game.quality_spillover * (n - 1))
-    slope = users.slope - users.network + (1.0 - users.network) / n
-    total = (users.mean_need() * quality - game.closed_cost()) / slope
-    price = game.closed_cost() + (1.0 - users.network) * total / n
-    return Regime(a, quality, total, price, _welfare(game, quality, total, a))
+    return closed_regime(game, delayed_release_investment(_at(game, 0.0)))
 
 
 def open_equilibrium(game: Release) -> Regime:
     """The open regime, whatever the openness of the game: N = (ybar A - h + tau)/(D - eta), the price h - tau.
 
-    For equal hosting costs (varsigma = 0); h - m is a real cost. a = b ybar/(n (1 - g) c (D - eta)).
+    h is the mean hosting cost, and h - m a real cost of it. a = b ybar/(n (1 - g) c (D - eta)).
     """
-    game = _at(game, 1.0)
-    a, users = delayed_release_investment(game), game.users()
-    quality, price = game.base_quality + game.developers * a, game.hosting_cost - game.subsidy
+    return open_regime(game, delayed_release_investment(_at(game, 1.0)))
+
+
+def closed_regime(game: Release, investment: Float[Array, ""]) -> Regime:
+    """What closed access comes to if all groups are served and every developer invests so much."""
+    users, n = game.users(), game.developers
+    quality = game.base_quality + investment * (1.0 + game.quality_spillover * (n - 1))
+    slope = users.slope - users.network + (1.0 - users.network) / n
+    total = (users.mean_need() * quality - game.closed_cost()) / slope
+    price = game.closed_cost() + (1.0 - users.network) * total / n
+    return Regime(investment, quality, total, price, _welfare(game, quality, total, investment))
+
+
+def open_regime(game: Release, investment: Float[Array, ""]) -> Regime:
+    """What open access comes to if all groups are served and every developer invests so much."""
+    users, price = game.users(), game.hosting_cost - game.subsidy
+    quality = game.base_quality + game.developers * investment
     total = (users.mean_need() * quality - price) / (users.slope - users.network)
     premium = (game.hosting_cost - game.resource_cost) * total
-    return Regime(a, quality, total, price, _welfare(game, quality, total, a) - premium)
+    return Regime(investment, quality, total, price, _welfare(game, quality, total, investment) - premium)
 
 
 def planned_equilibrium(game: FixedCapacity) -> Regime:

@@ -4,7 +4,7 @@ import hypothesis.strategies as st
 import jax
 import jax.numpy as jnp
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 
 from nashgrid.games import PlannedGood, access_equity, best_use, lorenz_curve, publicness, static_loss
 
@@ -21,6 +21,7 @@ def measured(quality, usage):
     return equity, lorenz_curve(usage + 1e-3, GAME.mass), public, loss, best_use(GAME, users, quality)
 
 
+@settings(deadline=None, max_examples=40)
 @given(quality=st.floats(0.5, 3.0), usage=USAGE)
 def test_measures_of_any_usage_are_within_their_ranges(quality, usage):
     equity, (people, used), public, loss, best = measured(quality, usage)
