@@ -13,6 +13,9 @@ from ._quasi_public_forms import closed_equilibrium as closed_equilibrium
 from ._quasi_public_forms import delayed_release_investment as delayed_release_investment
 from ._quasi_public_forms import open_equilibrium as open_equilibrium
 from ._quasi_public_forms import planned_equilibrium as planned_equilibrium
+from .compute_capacity import ComputeCapacity as ComputeCapacity
+from .compute_capacity import operator_capacity as operator_capacity
+from .compute_capacity import planned_capacity as planned_capacity
 from .cournot import IsoelasticCournot as IsoelasticCournot
 from .cournot import LinearCournot as LinearCournot
 from .cournot import isoelastic_cournot_equilibrium as isoelastic_cournot_equilibrium
@@ -33,6 +36,8 @@ from .many_firms import ManyFirmCournot as ManyFirmCournot
 from .many_firms import ManyFirmLogit as ManyFirmLogit
 from .many_firms import many_firm_contest_equilibrium as many_firm_contest_equilibrium
 from .many_firms import many_firm_cournot_equilibrium as many_firm_cournot_equilibrium
+from .network_adoption import NetworkAdoption as NetworkAdoption
+from .network_adoption import adoption_equilibria as adoption_equilibria
 from .niche_demand import NicheDemand as NicheDemand
 from .open_sourcing import LinearValueOpenSourcing as LinearValueOpenSourcing
 from .open_sourcing import SimultaneousOpenSourcing as SimultaneousOpenSourcing
@@ -55,6 +60,9 @@ from .open_sourcing_two_owners import opening_decisions as opening_decisions
 from .open_sourcing_two_owners import opening_gains as opening_gains
 from .open_sourcing_two_owners import two_owner_gains as two_owner_gains
 from .open_sourcing_two_owners import two_owner_mixed as two_owner_mixed
+from .public_developer import PublicDeveloper as PublicDeveloper
+from .public_developer import public_developer_access as public_developer_access
+from .public_developer import public_weight as public_weight
 from .quasi_public_good import PlannedGood as PlannedGood
 from .quasi_public_good import QuasiPublicGood as QuasiPublicGood
 from .quasi_public_good import SimultaneousQuasiPublicGood as SimultaneousQuasiPublicGood

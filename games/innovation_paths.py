@@ -7,8 +7,7 @@ Each period t = 1, ..., T is a `QuasiPublicGood` whose base quality is what is l
 
 Own investment is (1 + omega (n - 1)) a_t while closed and n a_t while open, a_t the equilibrium of the period. Z is
 know-how of users, which follows their usage N with a lag, kappa, and flows back, lambda, only into open models.
-Developers are myopic: that they
-could invest for later periods is assumed away.
+Developers are myopic: that they could invest for later periods is assumed away.
 
 A closed model's quality follows from each period's usage, N_t = (ybar A_t - m)/Delta, and has a closed form: with phi =
 ybar f (1 + omega (n - 1))/(n c) and x = phi/Delta
