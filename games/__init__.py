@@ -13,6 +13,13 @@ from ._quasi_public_forms import closed_equilibrium as closed_equilibrium
 from ._quasi_public_forms import delayed_release_investment as delayed_release_investment
 from ._quasi_public_forms import open_equilibrium as open_equilibrium
 from ._quasi_public_forms import planned_equilibrium as planned_equilibrium
+from .access_policies import best_open_subsidy as best_open_subsidy
+from .access_policies import mandated as mandated
+from .access_policies import partnership as partnership
+from .access_policies import public_compute as public_compute
+from .access_policies import release_choice as release_choice
+from .access_policies import scenarios as scenarios
+from .access_policies import subsidized as subsidized
 from .compute_capacity import ComputeCapacity as ComputeCapacity
 from .compute_capacity import operator_capacity as operator_capacity
 from .compute_capacity import planned_capacity as planned_capacity
@@ -31,6 +38,7 @@ from .logit import LogitBertrand as LogitBertrand
 from .logit import LogitMerger as LogitMerger
 from .logit import logit_markups as logit_markups
 from .logit import logit_monopoly_price as logit_monopoly_price
+from .logit_access import LogitAccess as LogitAccess
 from .many_firms import ManyFirmContest as ManyFirmContest
 from .many_firms import ManyFirmCournot as ManyFirmCournot
 from .many_firms import ManyFirmLogit as ManyFirmLogit

@@ -106,7 +106,7 @@ def innovation_path(game: ReleaseDate, openness: Float[Array, " period"]) -> Inn
 
     >>> path = innovation_path(ReleaseDate(), jnp.zeros(40))
     >>> round(float(path.quality[-1]), 4)
-    1.0
+    1.6269
     """
     n = game.developers
     pooled = 1.0 + game.quality_spillover * (n - 1)
