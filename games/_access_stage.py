@@ -92,6 +92,24 @@ def serving(users: Users, order: Float[Array, " set"], quantity: Float[Array, "s
     return Access(sold, at(users.reach()), at(users.mean_needs()), served)
 
 
+def all_are_served(
+    users: Users, substitutability: Float[Array, ""], developers: int, quality: Float[Array, ""], cost: Float[Array, ""]
+) -> Bool[Array, ""]:
+    """Whether serving everybody is an equilibrium of the stage if all n developers have the same quality.
+
+    None gains by serving S_l only, at the others' (n - 1) N/n, N = (ybar A - m)/Delta > 0; then no usage is negative.
+    """
+    inverse, needs, n = 1.0 / users.reach(), users.mean_needs(), developers
+    everybody = is_largest(users.reach())
+    own, rivals = inverse - users.network, substitutability * inverse - users.network
+    value, divisor = needs * quality - cost, (1.0 - substitutability) * inverse + own + n * rivals
+    sold = jnp.sum(jnp.where(everybody, value / divisor, 0.0))
+    profit = jnp.sum(jnp.where(everybody, own, 0.0)) * jnp.square(sold)
+    other = jnp.maximum(value - rivals * (n - 1) * sold, 0.0)
+    gain = jnp.square(other) / (4.0 * own) - profit
+    return (sold > 0.0) & jnp.all(everybody | (gain <= 0.0))
+
+
 def access_prices(
     users: Users,
     substitutability: Float[Array, ""],

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ._access_report import first_best
-from ._access_stage import access_stage
+from ._access_stage import all_are_served
 from ._investment import symmetric_investment
 from ._release import Release
 from ._user_groups import FixedCapacity
@@ -36,11 +36,10 @@ def delayed_release_investment(game: Release) -> Float[Array, ""]:
     or a condition fails.
     """
     a = symmetric_investment(game, seen=not isinstance(game, SimultaneousQuasiPublicGood))
-    every = jnp.broadcast_to(a, (game.developers,))
-    users = game.users()
-    access = access_stage(users, game.substitutability, game.closed_quality(every), game.closed_cost())
-    closed = (access.reach >= jnp.max(users.reach())) & (jnp.min(access.quantity) > 0.0)
-    opened = jnp.all(game.open_usage(every) > 0.0)
+    n = game.developers
+    quality = game.base_quality + a * (1.0 + game.quality_spillover * (n - 1))
+    closed = all_are_served(game.users(), game.substitutability, n, quality, game.closed_cost())
+    opened = jnp.all(game.open_usage(jnp.broadcast_to(a, (n,))) > 0.0)
     served = (closed | (game.openness >= 1.0)) & (opened | (game.openness <= 0.0))
     return jnp.where(served, a, jnp.nan)
 
