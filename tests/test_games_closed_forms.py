@@ -32,7 +32,7 @@ def test_a_wrong_equilibrium_is_noticed():
 
 
 def test_all_games_are_listed():
-    assert len(GAMES) == 18
+    assert len(GAMES) == 26
 
 
 def _profile(game: Game, part: float) -> dict[str, jax.Array]:
@@ -51,31 +51,35 @@ def test_derivatives_are_finite_in_the_box_and_at_its_corners(kind):
     game = kind()
 
     @jax.jit
-    def derivatives(s):
+    def derivatives(part):
+        s = _profile(game, part)
         first = jax.jacrev(game.payoff)(s)
         return game.payoff(s), first, jax.jacfwd(jax.jacrev(game.payoff))(s)
 
     # Nobody's chance to win is defined where nobody makes an effort.
     lowest = 0.01 if kind is games.ManyFirmContest else 0.0
     for part in (lowest, 0.37, 1.0):
-        for leaf in jax.tree.leaves(derivatives(_profile(game, part))):
+        for leaf in jax.tree.leaves(derivatives(part)):
             assert np.all(np.isfinite(leaf)), part
 
 
 @pytest.mark.parametrize("kind", GAMES, ids=lambda kind: kind.__name__)
 def test_everything_is_computed_in_the_dtype_of_the_parameters(kind):
+    def everything(game):
+        s = _profile(game, 0.37)
+        return s, game.payoff(s), game.outcomes(s)
+
     single = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), kind())
-    s = _profile(single, 0.37)
-    for leaf in jax.tree.leaves((s, single.payoff(s), single.outcomes(s))):
+    for leaf in jax.tree.leaves(jax.eval_shape(everything, single)):
         assert leaf.dtype == jnp.float32
 
 
 @pytest.mark.parametrize("kind", GAMES, ids=lambda kind: kind.__name__)
 def test_definitions_agree_with_each_other(kind):
     game = kind()
-    s = _profile(game, 0.37)
-    outcomes = game.outcomes(s)
-    assert game.payoff(s).shape == (len(game.firms),)
+    s = jax.eval_shape(lambda: _profile(game, 0.37))
+    outcomes = jax.eval_shape(game.outcomes, s)
+    assert jax.eval_shape(game.payoff, s).shape == (len(game.firms),)
     parameters = set(vars(game))
     assert not set(outcomes) & (parameters | set(s)), "results and parameters share a name"
     for name, dims in game.dims().items():
@@ -86,7 +90,7 @@ def test_definitions_agree_with_each_other(kind):
 def test_games_can_be_batched_over_all_parameters(kind):
     game = kind()
     batch = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]), game)
-    s = _profile(game, 0.37)
-    payoffs = eqx.filter_vmap(lambda g: g.payoff(s))(batch)
-    np.testing.assert_allclose(payoffs[1], game.payoff(s), rtol=1e-14, atol=1e-15)
+    s = jax.jit(lambda: _profile(game, 0.37))()
+    payoffs = eqx.filter_jit(eqx.filter_vmap(lambda g: g.payoff(s)))(batch)
+    np.testing.assert_allclose(payoffs[1], jax.jit(lambda: game.payoff(s))(), rtol=1e-14, atol=1e-15)
     assert batch.firms == game.firms

@@ -1,0 +1,97 @@
+"""A model's release: what closed and open phases of its life have in common, and what comes out of them.
+
+See `quasi_public_good` for the theory.
+"""
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from nashgrid.solver import parameter
+
+from ._access_report import access_equity, decomposition, first_best, publicness, static_loss
+from ._access_stage import Access, access_benefit, access_usage
+from ._user_groups import FixedCapacity
+
+
+class Release(FixedCapacity):
+    """What a model's release is about: pooling, hosting, complements, and public money. Abstract."""
+
+    openness: Float[Array, ""] = parameter(0.0, "theta in [0, 1]: part of a model's life in which it is open")
+    quality_spillover: Float[Array, ""] = parameter(0.2, "omega in [0, 1]: use of another's investment while closed")
+    hosting_cost: Float[Array, ""] = parameter(0.15, "h >= m: what a use of an open model costs its user")
+    hosting_gradient: Float[Array, ""] = parameter(0.0, "varsigma >= 0: rise of the hosting cost as need falls")
+    complementary_revenue: Float[Array, ""] = parameter(0.2, "b >= 0: developers' revenue per open use")
+    subsidy: Float[Array, ""] = parameter(0.0, "tau >= 0: public subsidy (vouchers) per use")
+    cofunding: Float[Array, ""] = parameter(0.0, "g in [0, 1): public part of the cost of investment")
+    public_funds_cost: Float[Array, ""] = parameter(0.2, "chi >= 0: cost of raising a unit of public money")
+
+    def closed_quality(self, investment: Float[Array, " firm"]) -> Float[Array, " firm"]:
+        """A_i = A0 + a_i + omega sum_{j != i} a_j."""
+        every = self.quality_spillover * jnp.sum(investment)
+        return self.base_quality + (1.0 - self.quality_spillover) * investment + every
+
+    def open_quality(self, investment: Float[Array, " firm"]) -> Float[Array, ""]:
+        """A = A0 + sum_j a_j."""
+        return self.base_quality + jnp.sum(investment)
+
+    def closed_cost(self) -> Float[Array, ""]:
+        """m - tau, what a use costs a developer net of the subsidy."""
+        return self.resource_cost - self.subsidy
+
+    def open_usage(self, investment: Float[Array, " firm"]) -> Float[Array, " group"]:
+        """Usage by group while the models are open."""
+        return self.users().usage(self.need * self.open_quality(investment) - self.open_prices())
+
+    def open_prices(self) -> Float[Array, " group"]:
+        """h_k - tau = h + varsigma (ybar - y_k) - tau."""
+        needier = self.need - jnp.sum(self.mass * self.need)
+        return self.hosting_cost - self.subsidy - self.hosting_gradient * needier
+
+    def own_payoff(self, investment: Float[Array, " firm"], profit: Float[Array, " firm"]) -> Float[Array, " firm"]:
+        """(1 - theta) profit_i + theta b N_O/n - (1 - g) c a_i^2/2."""
+        total = jnp.sum(self.mass * self.open_usage(investment))
+        later = self.openness * self.complementary_revenue * total / self.developers
+        cost = (1.0 - self.cofunding) * self.investment_cost * jnp.square(investment) / 2.0
+        return (1.0 - self.openness) * profit + later - cost
+
+    def report(
+        self, investment: Float[Array, " firm"], access: Access, price: Float[Array, " firm"]
+    ) -> dict[str, Array]:
+        """Outcomes, averages over a model's life; see `QuasiPublicGood.outcomes`."""
+        users, theta = self.users(), self.openness
+        before, after = self.closed_quality(investment), self.open_quality(investment)
+        closed, opened = access_usage(users, before, access), self.open_usage(investment)
+        sold, used = jnp.sum(access.quantity), jnp.sum(self.mass * opened)
+        worth = access_benefit(users, self.substitutability, before, access), users.benefit(after, opened)
+        paid = jnp.sum(price * access.quantity), jnp.sum(self.mass * self.open_prices() * opened)
+
+        def average(first: Array, second: Array) -> Array:
+            return (1.0 - theta) * first + theta * second
+
+        total, usage = average(sold, used), average(closed, opened)
+        profit = self.own_payoff(investment, (price - self.closed_cost()) * access.quantity)
+        cost = self.investment_cost * jnp.sum(jnp.square(investment)) / 2.0
+        parts = decomposition(
+            public_funds_cost=self.public_funds_cost,
+            outlay=self.subsidy * total + self.cofunding * cost,
+            consumer_surplus=average(worth[0] - paid[0], worth[1] - paid[1]),
+            developer_profit=jnp.sum(profit),
+            complement_buyers_gain=-theta * self.complementary_revenue * used,
+            spillover_gain=self.spillover * total,
+        )
+        level = jnp.mean(before)
+        wasted = average(
+            static_loss(self, users, level, worth[0], sold), static_loss(self, users, after, worth[1], used)
+        )
+        public = publicness(self, users, level, sold), publicness(self, users, after, used)
+        return {
+            "quality": average(level, after),
+            "usage": usage,
+            "total_usage": total,
+            "price": average(jnp.mean(price), self.hosting_cost - self.subsidy),
+            **parts,
+            "static_loss": wasted,
+            "dynamic_loss": first_best(self, users).welfare - parts["welfare"] - wasted,
+            **access_equity(usage, self.mass),
+            **{name: average(public[0][name], public[1][name]) for name in public[0]},
+        }

@@ -1,0 +1,105 @@
+"""Public policies for access to a language model, as changes of a `QuasiPublicGood`, each with its public cost.
+
+| policy | what changes | public outlay |
+|---|---|---|
+| compute subsidy, vouchers (`subsidized`) | users pay tau less per use | tau N |
+| openness mandate (`mandated`) | theta = 1 | none; developers lose the access revenue |
+| public-private partnership (`partnership`) | theta = 1, and the state pays the part g of investment | g n c a^2/2 |
+| public compute (`public_compute`) | users pay m instead of h | (h - m) N times the part not saved |
+
+The outlay costs (1 + chi) per unit. Public compute can save the premium h - m (public operation is as cheap as a
+provider's own use) or only pay it; which, is an assumption, and `saved` says it. A public developer is in
+`public_developer`. In the open regime the subsidy and the partnership do not meddle: investment, a = b ybar/(n (1 - g)
+c (D - eta)), does not depend on what a use costs, so that the best subsidy has a closed form (`best_open_subsidy`).
+"""
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, ArrayLike, Float
+
+from nashgrid.solver import Leader
+
+from ._quasi_public_forms import open_equilibrium
+from .quasi_public_good import QuasiPublicGood
+
+
+def subsidized(game: QuasiPublicGood, per_use: ArrayLike) -> QuasiPublicGood:
+    """A subsidy per use, on top of what there is."""
+    return _with(game, subsidy=game.subsidy + per_use)
+
+
+def mandated(game: QuasiPublicGood) -> QuasiPublicGood:
+    """Models have to be open from the start."""
+    return _with(game, openness=1.0)
+
+
+def partnership(game: QuasiPublicGood, cofunding: ArrayLike) -> QuasiPublicGood:
+    """The state pays a part g in [0, 1) of the cost of investment; in return the models are open.
+
+    >>> game = partnership(QuasiPublicGood(), 0.5)
+    >>> round(float(open_equilibrium(game).investment / open_equilibrium(QuasiPublicGood()).investment), 6)
+    2.0
+    """
+    return _with(game, openness=1.0, cofunding=cofunding)
+
+
+def public_compute(game: QuasiPublicGood, *, saved: ArrayLike) -> QuasiPublicGood:
+    """Users of open models are hosted at the price m.
+
+    Args:
+        game: the primitives.
+        saved: the part of the premium h - m, in [0, 1], that public operation does without; the rest is paid.
+    """
+    premium = game.hosting_cost - game.resource_cost
+    paid = (1.0 - saved) * premium
+    return _with(game, hosting_cost=game.hosting_cost - saved * premium, subsidy=game.subsidy + paid)
+
+
+def scenarios(
+    game: QuasiPublicGood, *, per_use: ArrayLike = 0.1, cofunding: ArrayLike = 0.5, saved: ArrayLike = 1.0
+) -> dict[str, QuasiPublicGood]:
+    """The policies side by side, by name; see the module. Each is a game to be solved.
+
+    >>> [round(float(open_equilibrium(g).welfare), 3) for g in scenarios(QuasiPublicGood()).values() if g.openness]
+    [0.947, 0.956, 0.971, 1.016]
+    """
+    opened = mandated(game)
+    return {
+        "as it is": game,
+        "subsidy": subsidized(game, per_use),
+        "mandate": opened,
+        "mandate and subsidy": subsidized(opened, per_use),
+        "partnership": partnership(game, cofunding),
+        "public compute": public_compute(opened, saved=saved),
+    }
+
+
+def release_choice(game: QuasiPublicGood, *, interval: tuple[float, float] | None = None) -> Leader:
+    """The sequential game: a regulator chooses openness for welfare, 0 or 1 or from `interval`, before investment."""
+    if interval is not None:
+        return Leader(game, choose="openness", maximize="welfare", interval=interval)
+    return Leader(game, choose="openness", maximize="welfare", choices=(0.0, 1.0))
+
+
+def best_open_subsidy(game: QuasiPublicGood) -> Float[Array, ""]:
+    """The subsidy per use that maximizes welfare in the open regime, all groups served at it and at none.
+
+    tau = max(0, eps + V (eta/(D - eta) - chi))/((D - 2 eta)/(D - eta) + 2 chi), V = ybar A - h, as long as eta < D/2 or
+    chi is large: NaN unless the denominator is positive.
+    """
+    users, chi = game.users(), game.public_funds_cost
+    free = _with(game, subsidy=0.0)
+    value = users.mean_need() * open_equilibrium(free).quality - game.hosting_cost
+    gap = users.slope - users.network
+    rise = game.spillover + value * (users.network / gap - chi)
+    fall = (users.slope - 2.0 * users.network) / gap + 2.0 * chi
+    fine = fall > 0.0
+    return jnp.where(fine, jnp.maximum(rise, 0.0) / jnp.where(fine, fall, 1.0), jnp.nan)
+
+
+def _with(game: QuasiPublicGood, **fields: ArrayLike) -> QuasiPublicGood:
+    names = tuple(fields)
+    old = tuple(getattr(game, name) for name in names)
+    new = (jnp.asarray(fields[name], value.dtype) for name, value in zip(names, old, strict=True))
+    values = tuple(jnp.broadcast_to(value, before.shape) for value, before in zip(new, old, strict=True))
+    return eqx.tree_at(lambda g: tuple(getattr(g, name) for name in names), game, values)
