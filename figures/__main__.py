@@ -9,7 +9,17 @@ from types import ModuleType
 
 from nashgrid.solver import GameError, StoreError, configure
 
-from . import branch_diagram, coordination_map, inverted_u, merger_map, regime_map, research_map, status_map
+from . import (
+    branch_diagram,
+    claim_atlas,
+    claim_maps,
+    coordination_map,
+    inverted_u,
+    merger_map,
+    regime_map,
+    research_map,
+    status_map,
+)
 from ._style import style, write
 from ._sweeps import Sweeps
 
@@ -21,6 +31,8 @@ FIGURES: dict[str, ModuleType] = {
     "branch_diagram": branch_diagram,
     "coordination_map": coordination_map,
     "status_map": status_map,
+    "claim_atlas": claim_atlas,
+    "claim_maps": claim_maps,
 }
 """Name -> its script: `compute(sweeps, points)` and `draw(data)`, with the caption as its docstring."""
 _HERE = Path(__file__).parent

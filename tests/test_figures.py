@@ -7,7 +7,16 @@ import sys
 import numpy as np
 import pytest
 import xarray as xr
-from figures import branch_diagram, coordination_map, inverted_u, merger_map, regime_map, research_map, status_map
+from figures import (
+    _atlas,
+    branch_diagram,
+    coordination_map,
+    inverted_u,
+    merger_map,
+    regime_map,
+    research_map,
+    status_map,
+)
 from figures.__main__ import FIGURES, caption, main, make
 from figures._style import percent, style
 from figures._sweeps import Sweeps
@@ -16,6 +25,7 @@ from jaxtyping import Array, Float
 from nashgrid.games import LinearValueOpenSourcing, gain_from_opening, threshold_edge
 from nashgrid.solver import Game, Leader, Status, StoreError, parameter
 from nashgrid.solver._spec import read
+from tests.test_claims import uncertified
 
 # So small, and so that the two sweeps of the linear model have as many points: they then share one compiled program.
 POINTS = {
@@ -26,12 +36,16 @@ POINTS = {
     "branch_diagram": 12,
     "coordination_map": 8,
     "status_map": 8,
+    "claim_atlas": 16,
+    "claim_maps": 16,
 }
 
 
 @pytest.fixture(scope="module")
 def sweeps(tmp_path_factory):
-    return Sweeps(tmp_path_factory.mktemp("stores"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_atlas, "at_points", uncertified)
+        yield Sweeps(tmp_path_factory.mktemp("stores"))
 
 
 @pytest.fixture(scope="module", params=FIGURES)
@@ -61,7 +75,7 @@ def test_every_axis_and_colour_bar_is_labelled(name, sweeps):
     assert figure.get_suptitle()
     assert below and all(ax.get_xlabel() or ax.get_ylabel() for ax in below)
     assert left and all(ax.get_ylabel() for ax in left)
-    assert figure.legends or any(ax.get_legend() for ax in figure.axes) or name == "merger_map"
+    assert figure.legends or any(ax.get_legend() for ax in figure.axes) or name in ("merger_map", "claim_maps")
 
 
 def test_inverted_u_is_the_closed_form(sweeps):
@@ -241,7 +255,7 @@ def test_captions(capsys):
         (
             ["inverted"],
             "no figure 'inverted'; there is inverted_u, regime_map, research_map, merger_map, branch_diagram, "
-            "coordination_map, status_map.",
+            "coordination_map, status_map, claim_atlas, claim_maps.",
         ),
         (["--points", "1"], "--points 1: give at least 2."),
     ],
