@@ -114,16 +114,18 @@ def _atlas(
         parts.append(_judged(claims, values(dict(zip(names, rows.T, strict=True)))))
         say(f"  {min(first + per_part, len(design)):,} of {len(design):,} draws")
     held = np.concatenate(parts, axis=1)
+    known = ~np.isnan(held)
+    say(f"  {known.all(axis=0).mean():.2%} of them admissible")
     share = np.nanmean(held, axis=1)
     # A draw without an answer says nothing: as if it held to the extent that the claim does on average.
-    filled = np.where(np.isnan(held), share[:, None], held)
+    filled = np.where(known, held, share[:, None])
     f_a, f_b, rest = filled[:, :base], filled[:, base : 2 * base], filled[:, 2 * base :]
     f_ab = np.moveaxis(rest.reshape(len(claims), size, base), 1, 0)
     first_order, total_order, spread = _indices(f_a, f_b, f_ab)
     return xr.Dataset(
         {
             "share": ("claim", share, {"long_name": "share of the admissible draws at which the claim holds"}),
-            "admissible": ("claim", np.mean(~np.isnan(held), axis=1), {"long_name": "share of draws with an answer"}),
+            "admissible": ("claim", known.mean(axis=1), {"long_name": "share of draws with an answer"}),
             "first_order": (("claim", "parameter"), first_order),
             "total_order": (("claim", "parameter"), total_order),
             "total_order_error": (("claim", "parameter"), spread),

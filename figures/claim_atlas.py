@@ -74,7 +74,7 @@ def _shares(ax: Axes, data: xr.Dataset, claims: Sequence[Claim]) -> None:
                     bbox={"facecolor": BLUE if inside else "white", "edgecolor": "none", "pad": 1.0},
                     color="white" if inside else "black")  # fmt: skip
     ax.set(yticks=places, yticklabels=[claim.name for claim in claims], xlim=(0.0, 1.0), ylim=(len(claims) - 0.5, -0.5))
-    ax.set_xlabel("share of admissible draws")
+    ax.set(xlabel="share of admissible draws", ylabel="claim")
 
 
 def _indices(ax: Axes, data: xr.Dataset) -> None:
