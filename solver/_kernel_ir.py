@@ -16,6 +16,8 @@ import numpy as np
 from ._elements import Element, Elements, is_known
 
 LANES = 8
+_ROOM = 2**19
+"""Bytes of memory that a call takes on its thread's stack; some systems give a thread not much more."""
 _TYPES = {"f8": "double", "f4": "float", "b1": "i1", "i4": "i32", "i8": "i64", "u4": "i32", "i1": "i8", "u1": "i8"}
 
 
@@ -60,6 +62,7 @@ class Function:
         """Memory that is taken once, when the function is called."""
         self._count = 0
         self._lines = 0
+        self._bytes = 0
 
     def fresh(self, prefix: str = "v") -> str:
         """A new name."""
@@ -71,6 +74,15 @@ class Function:
         self._lines += 1
         if self._lines > self.most:
             raise UnsupportedError(f"programs of more than {self.most} instructions")
+
+    def reserve(self, count: int, dtype: Any) -> str:
+        """Memory for so many vectors."""
+        self._bytes += count * LANES * np.dtype(dtype).itemsize
+        if self._bytes > _ROOM:
+            raise UnsupportedError(f"more than {_ROOM} bytes of memory")
+        name = f"%{self.fresh('room')}"
+        self.room.append(f"{name} = alloca [{count} x {vector_type(dtype)}], align 64")
+        return name
 
 
 class Region:
@@ -103,12 +115,6 @@ class Region:
         arguments = ", ".join(f"{given} {x}" for x in operands)
         self.function.needs.setdefault(name, f"declare {kind} @{name}({', '.join([given] * len(operands))})")
         return self.value(f"call {kind} @{name}({arguments})", dtype)
-
-    def reserve(self, count: int, dtype: Any) -> str:
-        """Memory for so many vectors."""
-        name = f"%{self.function.fresh('room')}"
-        self.function.room.append(f"{name} = alloca [{count} x {vector_type(dtype)}], align 64")
-        return name
 
 
 def literal(x: Any, dtype: Any) -> str:
