@@ -18,6 +18,7 @@ from ._conditions import Conditions, conditions_of
 from ._game import Game
 from ._kinks import kinked
 from ._layout import layout_of
+from ._method import Steps
 
 
 class Found(NamedTuple):
@@ -30,17 +31,20 @@ class Found(NamedTuple):
 
 
 @eqx.filter_custom_jvp
-def implicit(game: Game, z: Float[Array, " strategy"], *, search, tol: float, kinks: bool) -> Found:
-    """`search(game, z)`, differentiated by the implicit function theorem instead of through its iterations."""
+def implicit(game: Game, z: Float[Array, " strategy"], *, search, max_steps: Steps, tol: float, kinks: bool) -> Found:
+    """`search(game, z, max_steps)`, differentiated by the implicit function theorem instead of through its iterations.
+
+    The most steps may be traced, and JAX has to know: what `search` holds is hidden from it.
+    """
     del tol, kinks
-    return search(game, z)
+    return search(game, z, max_steps)
 
 
 @implicit.def_jvp
-def _rule(primals, tangents, *, search, tol, kinks):
+def _rule(primals, tangents, *, search, max_steps, tol, kinks):
     game, start = primals
     tangent, _ = tangents
-    found = implicit(game, start, search=search, tol=tol, kinks=kinks)
+    found = implicit(game, start, search=search, max_steps=max_steps, tol=tol, kinks=kinks)
     z = found.z
     layout = layout_of(game)
     point = conditions_of(game, layout, z.dtype).at(z)

@@ -1,8 +1,10 @@
-"""Moving the elements of arrays that are taken apart (`_apart`): done by NumPy while tracing, at no cost.
+"""Moving the elements of arrays that are taken apart (`_apart`): done by NumPy while tracing, at no cost, unless places
+differ between lanes (`_apart_picks`).
 
 A rule returns None where it does not apply; the primitive's own batching rule is used then.
 """
 
+import functools
 import itertools
 from collections.abc import Callable
 from typing import Any
@@ -12,14 +14,20 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from . import _apart_picks as picks
 from ._apart import Rule, Value, along, filled, is_short, joined, long, out, short, uniform
+from ._apart_sort import sort
 from ._elements import Element, Elements, is_known
 
 
 def _reshape(elements: Elements, equation: Any, a: Value, *rest: Any) -> Value | None:
     shape, dtype = out(equation)
-    if rest or (equation.primitive.name == "reshape" and equation.params.get("dimensions") is not None):
+    order = equation.params.get("dimensions") if equation.primitive.name == "reshape" else None
+    if rest or (order is not None and a.kept):
         return None
+    if order is not None:
+        # As if transposed before.
+        a = filled(tuple(a.shape[k] for k in order), dtype, list(np.transpose(a.parts, order).reshape(-1)))
 
     def between(shape: tuple[int, ...]) -> list[int]:
         """Products of the short axes before, between and after the long ones."""
@@ -219,20 +227,20 @@ def _known_index(*index: Value) -> list[np.ndarray] | None:
 
 
 def _gather(elements: Elements, equation: Any, a: Value, index: Value) -> Value | None:
-    """With known indices, which the operand's length does not exceed."""
+    """Where indices are known and inside, nothing is left to be done."""
     given = _known_index(index)
     if given is None or a.kept or long(out(equation)[0]):
-        return None
+        return picks.gather(elements, equation, a, index)
     params = equation.params | {"mode": lax.GatherScatterMode.FILL_OR_DROP, "fill_value": -1}
     if equation.params["mode"] == lax.GatherScatterMode.CLIP:
         params = equation.params
-    return _by_number(elements, equation, a, params, given)
+    return _by_number(elements, equation, a, params, given) or picks.gather(elements, equation, a, index)
 
 
 def _dynamic_slice(elements: Elements, equation: Any, a: Value, *index: Value) -> Value | None:
     given = _known_index(*index)
     if given is None or a.kept or long(out(equation)[0]):
-        return None
+        return picks.dynamic_slice(elements, equation, a, *index)
     return _by_number(elements, equation, a, equation.params, given)
 
 
@@ -247,10 +255,10 @@ def _by_number(elements: Elements, equation: Any, a: Value, params: Any, index: 
 
 
 def _scatter(elements: Elements, equation: Any, a: Value, index: Value, updates: Value) -> Value | None:
-    """Replacing entries at known indices."""
+    """Replacing entries."""
     given = _known_index(index)
     if given is None or a.kept or updates.kept:
-        return None
+        return picks.scatter(elements, equation, a, index, updates, lambda old, new: new)
     old = np.arange(len(a.flat), dtype=np.int32).reshape(a.shape)
     new = len(a.flat) + np.arange(len(updates.flat), dtype=np.int32).reshape(updates.shape)
     with jax.ensure_compile_time_eval():
@@ -260,10 +268,11 @@ def _scatter(elements: Elements, equation: Any, a: Value, index: Value, updates:
 
 
 def _scatter_add(elements: Elements, equation: Any, a: Value, index: Value, updates: Value) -> Value | None:
-    """Adding to entries at known indices."""
+    """Adding to entries."""
     given = _known_index(index)
     if given is None or a.kept or updates.kept:
-        return None
+        add = functools.partial(elements.op, lax.add_p)
+        return picks.scatter(elements, equation, a, index, updates, add)
     if not updates.flat:
         return a
     count = len(updates.flat)
@@ -302,6 +311,8 @@ MOVES: dict[str, Rule] = {
     "scatter": _scatter,
     "scatter-add": _scatter_add,
     "dynamic_slice": _dynamic_slice,
+    "dynamic_update_slice": picks.dynamic_update_slice,
+    "sort": sort,
     "iota": _iota,
 }
 """Name of a primitive -> its rule."""

@@ -22,7 +22,7 @@ from jaxtyping import Array, Float, Int
 from ._axes import Knob, put, take
 from ._configure import fuses_loops
 from ._equilibrium import equilibrium
-from ._game import Game, Problem
+from ._game import Problem
 from ._kernel import Kernel, Running, available, cores, kernel
 from ._labels import derivative, evidence, kept, reported
 from ._lowering import over_lanes
@@ -101,8 +101,7 @@ def kernel_of(problem: Problem, how: How) -> Kernel | None:
 
     What all points share are the arrays of the problem and the most steps, which `how` does not decide.
     """
-    # Sequential play picks by numbers that are not known while tracing, for which there are no instructions.
-    if devices()[0].platform != "cpu" or not available() or not isinstance(problem, Game):
+    if devices()[0].platform != "cpu" or not available():
         return None
     arrays = eqx.partition(problem, eqx.is_array)[0]
     leaves, structure = jax.tree.flatten(arrays)

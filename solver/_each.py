@@ -20,6 +20,8 @@ def rolled() -> Iterator[None]:
         _ROLLED.reset(token)
 
 
-def each(function: Callable[[Any], Any], rows: Any) -> Any:
-    """`jax.vmap(function)(rows)`."""
-    return jax.lax.map(function, rows) if _ROLLED.get() else jax.vmap(function)(rows)
+def each(function: Callable[[Any], Any], rows: Any, together: int | None = None) -> Any:
+    """`jax.vmap(function)(rows)`, of so many rows at a time if wanted."""
+    if _ROLLED.get():
+        return jax.lax.map(function, rows)
+    return jax.vmap(function)(rows) if together is None else jax.lax.map(function, rows, batch_size=together)

@@ -89,7 +89,7 @@ class _Default(NamedTuple):
         return getattr(lax, _FUNCTIONS.get(self.name, self.name))(*operands)
 
 
-_FUNCTIONS = {"and": "bitwise_and", "or": "bitwise_or", "xor": "bitwise_xor", "add_any": "add"}
+_FUNCTIONS = {"and": "bitwise_and", "or": "bitwise_or", "xor": "bitwise_xor", "not": "bitwise_not", "add_any": "add"}
 """Name of a primitive -> what `jax.lax` calls it, if that is something else."""
 
 

@@ -17,6 +17,7 @@ from jaxtyping import Array, ArrayLike, Bool, Float, Int
 from ._best_response import BestResponse
 from ._check import check_options, check_start, prepare
 from ._conditions import Conditions, conditions_of, own_concave
+from ._each import each
 from ._equilibrium import nash
 from ._errors import GameError
 from ._game import Game
@@ -167,7 +168,7 @@ def every(
         return jnp.where(at_kink, settled, end.z), solved | at_kink
 
     def look(table: _Table, begin: Float[Array, "start strategy"], by: Method) -> _Table:
-        ends, valid = jax.vmap(lambda z: run(z, by))(begin)
+        ends, valid = each(lambda z: run(z, by), begin)
         z, valid = jnp.concatenate([table.z, ends]), jnp.concatenate([table.valid, valid])
         return _distinct(conditions, layout, z, valid, table.full, tol, capacity)
 
@@ -179,7 +180,7 @@ def every(
     first = jnp.concatenate([begin, rows])[:capacity]
 
     def go_on(k: int, table: _Table) -> _Table:
-        points = jax.vmap(lambda z: judged(fixed, z))(table.z)
+        points = each(lambda z: judged(fixed, z), table.z)
         onward = jax.vmap(lambda point: _onward(point, layout))(points)
         # Best responses end at stable equilibria that Newton's method rarely does: at first, from some of the starts.
         return look(table, jnp.where(k == 0, first, onward), method)
@@ -187,7 +188,7 @@ def every(
     if search is not None:
         table = jax.lax.fori_loop(0, _ROUNDS + 1, go_on, table)
     table = jax.lax.stop_gradient(table)
-    return _in_order(jax.vmap(lambda z: judged(game, z))(table.z), table, layout, search, tol)
+    return _in_order(each(lambda z: judged(game, z), table.z), table, layout, search, tol)
 
 
 class _Judge(Method):
@@ -228,11 +229,15 @@ def _distinct(conditions: Conditions, layout: Layout, z, valid, full, tol: float
         point = conditions.at(z)
         return own_concave(point, layout), point.scale
 
-    concave, size = jax.vmap(look_at)(z)
-    apart = jnp.abs(z[:, None, :] - z[None, :, :]) / jnp.maximum(size[:, None, :], size[None, :, :])
-    same = jnp.all(apart <= tol**0.5, axis=2)
-    earlier = np.tri(len(z), k=-1, dtype=bool)
-    new = valid & ~jnp.any(same & earlier & valid[None, :], axis=1)
+    concave, size = each(look_at, z)
+    index = np.arange(len(z), dtype=np.int32)
+
+    def repeats(row):
+        one, own, k = row
+        apart = jnp.abs(one[None, :] - z) / jnp.maximum(own[None, :], size)
+        return jnp.any(jnp.all(apart <= tol**0.5, axis=1) & (index < k) & valid)
+
+    new = valid & ~each(repeats, (z, size, jnp.asarray(index)))
     rank = jnp.where(new, jnp.where(concave, 0, 1), 2).astype(jnp.int32)
     order = jnp.argsort(rank, stable=True)[:capacity]
     return _Table(jnp.take(z, order, axis=0), jnp.take(new, order), full | (jnp.sum(new) > capacity))

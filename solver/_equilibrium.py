@@ -23,7 +23,7 @@ from ._game import Game, Problem
 from ._kinks import lone, settle
 from ._kkt import KKT
 from ._layout import Layout, bounds_of, dtype_of, layout_of, strategy_scale
-from ._method import Method
+from ._method import Method, Steps
 from ._pooled import Pooling
 from ._priced import Priced, priced
 from ._search import GlobalSearch
@@ -66,13 +66,13 @@ def nash(
     `kinks` says whether kinks and jumps of payoffs are looked for: never with constraints."""
     play = priced(game)
     layout, dtype = layout_of(play), dtype_of(play)
-    options = {"layout": layout, "method": method, "tol": tol, "max_steps": max_steps, "search": search}
+    options = {"layout": layout, "method": method, "tol": tol, "search": search}
     begin = start_of(play, layout, dtype, start)
     plain = kinks and not isinstance(play, Priced)
     shape = shape_of_payoffs(play, layout, dtype) if plain else Shape.smooth
     kinks = search is not None and shape is Shape.edged and bool(lone(layout).any())
     search_for = functools.partial(_search, judged=judged, kinks=kinks, shape=shape, **options)
-    found = implicit(play, begin, search=search_for, tol=tol, kinks=kinks)
+    found = implicit(play, begin, search=search_for, max_steps=max_steps, tol=tol, kinks=kinks)
     s = layout.unflatten(found.z)
     multipliers = {}
     if isinstance(play, Priced):
@@ -120,6 +120,7 @@ class _Attempt(NamedTuple):
 def _search(
     game: Game,
     begin: Float[Array, " strategy"],
+    max_steps: Steps,
     *,
     judged,
     kinks: bool,
@@ -127,7 +128,6 @@ def _search(
     layout,
     method,
     tol,
-    max_steps,
     search,
 ) -> Found:
     conditions = conditions_of(game, layout, begin.dtype)

@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 from jax.core import ShapedArray
-from jax.extend.core import ClosedJaxpr, Literal
+from jax.extend.core import ClosedJaxpr, Literal, jaxprs_in_params
 
 V = TypeVar("V")
 
@@ -56,6 +56,14 @@ def evaluated(
         results = apply(equation, [look(atom) for atom in equation.invars])
         values.update(zip(equation.outvars, results, strict=True))
     return [look(atom) for atom in jaxpr.outvars]
+
+
+def numbers(jaxpr: Any) -> int:
+    """How many numbers a jaxpr computes, those in each of its loops once."""
+    return sum(
+        sum(var.aval.size for var in equation.outvars) + sum(map(numbers, jaxprs_in_params(equation.params)))
+        for equation in jaxpr.eqns
+    )
 
 
 def felt(jaxpr: Any) -> set[Any]:

@@ -24,6 +24,8 @@ _SHORT = 1300
 """Lines of a text of which that can be said."""
 _NAMES = re.compile(r"%[\w.]+")
 _LANES: ContextVar[int] = ContextVar("_LANES", default=FEW)
+_ROOM = 2**19
+"""Bytes of memory that a call takes on its thread's stack; some systems give a thread not much more."""
 _TYPES = {"f8": "double", "f4": "float", "b1": "i1", "i4": "i32", "i8": "i64", "u4": "i32", "i1": "i8", "u1": "i8"}
 
 
@@ -83,6 +85,7 @@ class Function:
         """Memory that is taken once, when the function is called."""
         self._count = 0
         self._lines = 0
+        self._bytes = 0
 
     def fresh(self, prefix: str = "v") -> str:
         """A new name."""
@@ -99,6 +102,15 @@ class Function:
         self._lines += 1
         if self._lines > self.most:
             raise UnsupportedError(f"programs of more than {self.most} instructions")
+
+    def reserve(self, count: int, dtype: Any) -> str:
+        """Memory for so many vectors."""
+        self._bytes += count * lanes() * np.dtype(dtype).itemsize
+        if self._bytes > _ROOM:
+            raise UnsupportedError(f"more than {_ROOM} bytes of memory")
+        name = f"%{self.fresh('room')}"
+        self.room.append(f"{name} = alloca [{count} x {vector_type(dtype)}], align 64")
+        return name
 
 
 class Region:
@@ -131,12 +143,6 @@ class Region:
         arguments = ", ".join(f"{given} {x}" for x in operands)
         self.function.needs.setdefault(name, f"declare {kind} @{name}({', '.join([given] * len(operands))})")
         return self.value(f"call {flags} {kind} @{name}({arguments})", dtype)
-
-    def reserve(self, count: int, dtype: Any) -> str:
-        """Memory for so many vectors."""
-        name = f"%{self.function.fresh('room')}"
-        self.function.room.append(f"{name} = alloca [{count} x {vector_type(dtype)}], align 64")
-        return name
 
 
 def literal(x: Any, dtype: Any) -> str:

@@ -21,7 +21,7 @@ from ._apart_moves import MOVES
 from ._apart_sums import COMPUTES
 from ._each import rolled
 from ._elements import Element
-from ._jaxprs import CALLS, called, evaluated
+from ._jaxprs import CALLS, called, evaluated, numbers
 from ._kernel_arithmetic import ARITHMETIC
 from ._kernel_ir import (
     Branch,
@@ -40,8 +40,8 @@ from ._kernel_ir import (
 from ._kernel_math import FUNCTIONS
 
 _LARGEST = 4096
-_UNROLLED = 4
-"""Steps of a scan that are written out one after the other; more of them are a loop."""
+_UNROLLED = 512
+"""Numbers that the steps of a scan compute if they are written out one after the other; more of them are a loop."""
 
 
 def written(function: Callable, shared: Any, row: Any, most: int) -> tuple[str, Any, int]:
@@ -221,7 +221,7 @@ def _scan(elements: Instructions, params: dict[str, Any], arguments: list[Value]
     nc, nk, length = params["num_consts"], params["num_carry"], params["length"]
     consts, carry, xs = arguments[:nc], arguments[nc : nc + nk], arguments[nc + nk :]
     body, avals = params["jaxpr"], params["jaxpr"].out_avals[nk:]
-    if length > _UNROLLED:
+    if length * numbers(body.jaxpr) > _UNROLLED:
         return _counted(elements, body, length, params["reverse"], consts, carry, xs)
     rows: list[list[Value]] = []
     for k in range(length):
@@ -255,7 +255,7 @@ def _counted(
     region, count = elements.region, len(carry)
     given = [[_put_down(elements, column) for column in x.parts.reshape(length, -1).T] for x in xs]
     avals = body.out_avals[count:]
-    made = [[region.reserve(length, v.dtype) for _ in range(int(np.prod(v.shape, dtype=int)))] for v in avals]
+    made = [[region.function.reserve(length, v.dtype) for _ in range(int(np.prod(v.shape, dtype=int)))] for v in avals]
     loop = Loop(elements, [*_flat(carry), np.int32(0)])
     *flat, step = loop.state
     state, inside = _like(carry, flat), loop.inside
@@ -281,7 +281,7 @@ def _counted(
 def _put_down(elements: Instructions, column: np.ndarray) -> str:
     """Memory with the elements of a column."""
     dtype = column[0].dtype
-    memory = elements.region.reserve(len(column), dtype)
+    memory = elements.region.function.reserve(len(column), dtype)
     for k, x in enumerate(column):
         _put(elements, x, memory, str(k), dtype)
     return memory

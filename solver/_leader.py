@@ -20,6 +20,7 @@ from jaxtyping import Array, ArrayLike, Float
 
 from ._axes import Knob, knob, knobs, put
 from ._check import check
+from ._each import each
 from ._equilibrium import equilibrium, nash
 from ._errors import GameError
 from ._game import Game, Problem, Profile
@@ -203,7 +204,7 @@ def _best_of_grid(choosing: _Choosing) -> Float[Array, "1"]:
     assert interval is not None
     share = jnp.asarray(np.linspace(0.0, 1.0, _GRID), interval.dtype)
     grid = interval[0] + share * (interval[1] - interval[0])
-    values = jax.vmap(lambda choice: choosing.payoff({choosing.leader.choose: choice[None]})[0])(grid)
+    values = each(lambda choice: choosing.payoff({choosing.leader.choose: choice[None]})[0], grid)
     return jnp.take(grid, jnp.argmax(jnp.where(jnp.isnan(values), -jnp.inf, values)))[None]
 
 
@@ -211,7 +212,7 @@ def _from_list(leader: Leader, follow, accepted: Status, method: Method, tol: fl
     """Every choice's followers in one batch; the best choice, certified by having compared all."""
     choices = leader.choices
     assert choices is not None
-    every = jax.vmap(lambda choice: follow(leader.subgame(choice)))(choices)
+    every = each(lambda choice: follow(leader.subgame(choice)), choices)
     values = jax.vmap(leader.value)(every)
     best = jnp.argmax(values).astype(jnp.int32)
     followers = jax.tree.map(lambda leaf: jnp.take(leaf, best, axis=0), every)

@@ -16,6 +16,7 @@ from jaxtyping import Array, ArrayLike
 
 from ._best_response import BestResponse
 from ._check import check_options, prepare
+from ._each import each
 from ._equilibrium import equilibrium
 from ._errors import GameError
 from ._layout import dtype_of
@@ -101,7 +102,7 @@ def tabulate(stage: Stage, method: Method, *, tol: float, max_steps: int, search
     # A power of k, so that no smaller batch is left over at the end, which would be compiled for itself.
     batch = k ** max(1, min(n, int(np.log(together) / np.log(k) + 1e-9)))
     rows = stage.choices[jnp.asarray(digits(k, n))]
-    every = jax.lax.map(lambda row: solve(stage.subgame(row)), rows, batch_size=batch)
+    every = each(lambda row: solve(stage.subgame(row)), rows, together=batch)
     payoff = jnp.stack([value_of(every, name) for name in stage.maximize], axis=-1)
     accepted = Status.first_order if search is None else Status.successful
     certified = (every.status == accepted) & jnp.all(jnp.isfinite(payoff), axis=-1)

@@ -80,9 +80,25 @@ def _sums(x):
     return reduced, table.sum(), jnp.any(table > 1.0), jnp.all(table > -9.0, axis=0), jnp.cumsum(x), table @ x
 
 
-def _traced_index(x):
-    at = jnp.argmax(x)
-    return x[at], jnp.sort(x), jnp.argsort(x), lax.dynamic_update_slice(x, x[:1], (at,))
+def _places_that_differ(x):
+    """Read and written, also at places that there are not, once and at several places at once."""
+    at, off, out = jnp.argmax(x), jnp.int32(3.0 * x[0]), jnp.int32(9.0 * x[-1])
+    table = x[:, None] * jnp.arange(1.0, 4.0, dtype=x.dtype)[None, :]
+    some = jnp.stack([off, out, jnp.int32(at)])
+    modes = [table.at[some, some[::-1]].get(mode=mode) for mode in ("clip", "fill", "promise_in_bounds")]
+    fills = [y.at[jnp.int8(out)].get(mode="fill") for y in (x, jnp.int32(x), jnp.uint32(jnp.abs(x)), x > 0.0)]
+    part = lax.dynamic_slice(table, (off, out), (1, 2))
+    written = [lax.dynamic_update_slice(table, part, (out, off)), x.at[off].set(2.0, mode="clip"), x.at[some].add(x[0])]
+    return x[at], table[:, off], table[some], modes, fills, part, written, table.at[some, off].set(x[:1])
+
+
+def _sorted(x):
+    """With ties, NaN and zeros of both signs."""
+    signed, some = jnp.round(x), jnp.where(x > 0.7, jnp.nan, x)
+    pairs = lax.sort((jnp.abs(signed), signed, x, jnp.arange(len(x))), num_keys=2)
+    table = x[:, None] * jnp.array([[1.0, -1.0, 0.5]], x.dtype)
+    down = jnp.sort(table, axis=1, descending=True)
+    return jnp.sort(x), jnp.argsort(some), 1.0 / jnp.sort(signed), jnp.sort(table, axis=0), down, pairs
 
 
 def _mixed(x):
@@ -101,7 +117,8 @@ def _derivatives(x):
 
 
 FUNCTIONS = (
-    _powers, _until, _counted, _branches, _shapes, _places, _sums, _traced_index, _mixed, _derivatives,
+    _powers, _until, _counted, _branches, _shapes, _places, _sums, _places_that_differ, _sorted, _mixed,
+    _derivatives,
 )  # fmt: skip
 
 

@@ -1,0 +1,103 @@
+"""Kernels of problems in which one choice follows another: their answers are the known ones."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, Float
+
+from nashgrid.games import (
+    LinearValueOpenSourcing,
+    OwnersOpenSourcing,
+    StackelbergFollowers,
+    commitment,
+    gain_from_opening,
+    opening_decisions,
+    stackelberg,
+    stackelberg_equilibrium,
+    two_owner_gains,
+)
+from nashgrid.solver import Game, HighestOutcome, Newton, Selected, Status, parameter, sweep
+from nashgrid.solver._kernel import kernel
+
+QUICK: dict[str, Any] = {"method": Newton(), "certify": False, "progress": False}
+
+
+def test_a_choice_from_a_list_and_where_a_payoff_has_no_maximum():
+    axes = {"owner_share": np.linspace(0.1, 0.9, 9), "research_cost": [-0.2, 0.5, 1.0]}
+    data = sweep(commitment(LinearValueOpenSourcing()), axes, method=Newton(), sensitivity=("edge",), progress=False)
+    assert data.attrs["program"] == "kernel"
+    assert (data["status"].sel(research_cost=-0.2) == Status.subgame_failed).all()
+    good = data.sel(research_cost=[0.5, 1.0])
+    assert (good["status"] == Status.successful).all() and (good["subgame_regret"] <= 1e-10).all()
+    share, cost = np.meshgrid(good["owner_share"], good["research_cost"], indexing="ij")
+    gain = np.vectorize(lambda s, c: gain_from_opening(LinearValueOpenSourcing(owner_share=s, research_cost=c)))
+    wanted = gain(share, cost)
+    assert 2 < np.sum(wanted > 0) < wanted.size - 2
+    np.testing.assert_array_equal(good["openness"], wanted > 0)
+    np.testing.assert_allclose(good["choice_payoff"].diff("choice").squeeze("choice"), wanted, atol=1e-12)
+    # The edge is worth its licences, as long as there are any.
+    slope = good["d_payoff_d_edge"].values[..., 0]
+    np.testing.assert_allclose(slope, np.where(wanted > 0, 0.0, 1.0 - share), atol=1e-12)
+
+
+def test_a_discrete_stage():
+    axes = {"transport": np.linspace(0.023, 0.823, 11), "opening_cost": [0.0, 0.02, 0.04]}
+    share = (0.35, 0.25)
+    transport, cost = (jnp.asarray(x.reshape(-1)) for x in np.meshgrid(*axes.values(), indexing="ij"))
+    gains = jax.vmap(lambda t, f: two_owner_gains(OwnersOpenSourcing(share, transport=t, opening_cost=f)))
+    (a, b), (c, d) = (np.asarray(gain).T for gain in gains(transport, cost))
+    # Neither, the second, the first or both open.
+    pure = np.stack([(a < 0) & (b < 0), (b > 0) & (c < 0), (a > 0) & (d < 0), (c > 0) & (d > 0)], axis=-1)
+    assert pure.any(axis=0).all() and (pure.sum(axis=1) == 2).any()
+    for dtype in (jnp.float64, jnp.float32):
+        game = jax.tree.map(lambda leaf, dtype=dtype: leaf.astype(dtype), OwnersOpenSourcing(share))
+        data = sweep(opening_decisions(game), axes, **QUICK)
+        assert data.attrs["program"] == "kernel" and data["payoff"].dtype == dtype
+        np.testing.assert_array_equal(data["profile_equilibrium"].values.reshape(-1, 4), pure)
+        np.testing.assert_array_equal(data["status"].values.reshape(-1) == Status.first_order, pure.any(axis=1))
+
+
+def test_a_choice_from_an_interval():
+    axes = {"intercept": np.linspace(6.0, 14.0, 5), "leader_cost": [1.0, 2.0]}
+    data = sweep(stackelberg(StackelbergFollowers(intercept=14.0)), axes, **QUICK)
+    assert data.attrs["program"] == "kernel" and (data["status"] == Status.first_order).all()
+    a, c = (x.reshape(-1) for x in np.meshgrid(*axes.values(), indexing="ij"))
+    known = jax.vmap(lambda a, c: stackelberg_equilibrium(a, jnp.ones(()), c, jnp.ones(()), 1))(a, c)
+    for name, wanted in zip(("leader_quantity", "quantity"), known, strict=True):
+        np.testing.assert_allclose(data[name].values.reshape(-1), wanted, rtol=1e-9)
+
+
+class Coordination(Game):
+    """Play is 0 or sqrt(pull - 1) by both, up to sign; only the latter are strict."""
+
+    pull: Float[Array, ""] = parameter(3.0)
+    firms = ("A", "B")
+
+    def bounds(self):
+        return {"x": (-2.0, 2.0)}
+
+    def payoff(self, s):
+        return self.pull * s["x"] * s["x"][::-1] - s["x"] ** 2 / 2 - s["x"] ** 4 / 4
+
+    def outcomes(self, s):
+        return {"total": jnp.sum(s["x"])}
+
+
+def test_one_of_several_equilibria():
+    data = sweep(
+        Selected(Coordination(), HighestOutcome("total"), starts=4, capacity=4), {"pull": [0.5, 2.0, 4.0]}, **QUICK
+    )
+    assert data.attrs["program"] == "kernel"
+    np.testing.assert_array_equal(data["equilibrium_count"], [1, 3, 3])
+    np.testing.assert_allclose(data["x"].T, [[0.0, 1.0, 3.0**0.5]] * 2, atol=1e-9)
+
+
+def test_too_much_memory_is_none():
+    def function(_, x):
+        rows = jnp.outer(jnp.arange(2000.0), x)
+        return [lax.scan(lambda total, row, k=k: (total + k * row.sum(), total * row), x[0], rows) for k in (1.0, 2.0)]
+
+    assert kernel(function, (), jax.ShapeDtypeStruct((2,), jnp.float64), 100_000) is None
