@@ -114,7 +114,7 @@ assert (world["status"] == Status.successful).all()
 ax = regime_map(world["openness"], x="owner_share", y="edge", labels={0.0: "closed", 1.0: "open"})
 ax.set_title("Owners of middling size with a small edge open")
 if figure := ax.get_figure(root=True):
-    figure.savefig(Path("open_sourcing_notebook.png"), dpi=110)
+    figure.savefig(Path("open_sourcing_notebook.png"), dpi=110, bbox_inches="tight")
 
 # %% [markdown]
 # ## Where the claims hold, and where they fail
