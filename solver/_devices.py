@@ -33,7 +33,7 @@ _TOGETHER = 64
 """Points that a processor core solves together: few enough to stay in its cache, and to stop early."""
 _APART = 1024
 """The same where arrays are taken apart: enough that calling an operation costs little beside it."""
-MOST = 200_000
+MOST = 300_000
 """Instructions of a kernel: what compiles within a minute, as it would by XLA."""
 
 Results = dict[str, Any]
