@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from . import certificates, growth, lanes, startup, throughput
+from . import certificates, growth, lanes, roofline, startup, throughput
 from ._environment import configure
 from ._figure import draw
 from ._table import table, unmeasured
@@ -18,9 +18,12 @@ BENCHMARKS = {
     "startup": startup.run,
     "growth": growth.run,
     "lanes": lanes.run,
+    "roofline": roofline.run,
 }
 """Name -> what makes its record."""
-_TABLES = {"certificates": certificates.table, "startup": startup.table, "growth": growth.table, "lanes": lanes.table}
+_TABLES = {
+    module.__name__.rpartition(".")[2]: module.table for module in (certificates, startup, growth, lanes, roofline)
+}
 _RESULTS = Path(__file__).parent / "results"
 
 
