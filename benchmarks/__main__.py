@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from . import certificates, growth, startup, throughput
+from . import certificates, growth, lanes, roofline, startup, throughput
 from ._environment import configure
 from ._figure import draw
 from ._table import table, unmeasured
@@ -17,9 +17,13 @@ BENCHMARKS = {
     "certificates": certificates.run,
     "startup": startup.run,
     "growth": growth.run,
+    "lanes": lanes.run,
+    "roofline": roofline.run,
 }
 """Name -> what makes its record."""
-_TABLES = {"certificates": certificates.table, "startup": startup.table, "growth": growth.table}
+_TABLES = {
+    module.__name__.rpartition(".")[2]: module.table for module in (certificates, startup, growth, lanes, roofline)
+}
 _RESULTS = Path(__file__).parent / "results"
 
 

@@ -49,14 +49,13 @@ class Series(NamedTuple):
 
 
 _POINTS = tuple(10**k for k in range(2, 9))
+_DENSE = (2, 5, 10, 20, 50, 100, 200, 400, 800)
 _MANY = tuple(10**k for k in range(1, 7))
 SERIES = {
     "points_memory": Series("sweep in memory", "points", "point", _POINTS, (10**2, 10**4, 10**5), 0.0),
     "points_store": Series("sweep into a store", "points", "point", _POINTS, (10**4, 10**5), 0.0),
-    "firms_cournot": Series(
-        "linear Cournot, as any game", "firms", "point", (2, 5, 10, 20, 50, 100, 200), (2, 10, 40), 2.0
-    ),
-    "firms_logit": Series("logit prices, as any game", "firms", "point", (2, 5, 10, 20, 50, 100, 200), (), 2.0),
+    "firms_cournot": Series("linear Cournot, as any game", "firms", "point", _DENSE, (2, 10, 40), 2.0),
+    "firms_logit": Series("logit prices, as any game", "firms", "point", _DENSE, (), 2.0),
     "aggregative_cournot": Series(
         "linear Cournot, aggregative", "firms", "iteration", _MANY, (10**2, 10**4, 10**5), 1.0
     ),

@@ -11,15 +11,17 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from ._conditions import Conditions, own_curvature, own_diagonal, own_newton
-from ._each import each
+from ._conditions import Conditions, own_curvature, own_newton
+from ._each import each, in_blocks
 from ._game import Game
 from ._hills import first_largest
 from ._kinks import continuous, lone, nearby
+from ._krylov import MANY, with_inverse_norm
 from ._layout import Layout, own_blocks, same_owner, strategy_scale
-from ._linear import largest_eigenvalue, solve, spectral_radius, top_eigenvector
+from ._linear import largest_eigenvalue, own_diagonal, solve, spectral_radius, top_eigenvector
 from ._only_if import only_if
 from ._parabola import parabolic_deviations
+from ._rows import by_rows, reversible
 from ._search import GlobalSearch, deviations
 from ._smooth import Shape
 from ._solution import Certificate
@@ -77,9 +79,9 @@ def certify(
     scale = payoff_scale(layout, z, payoff, curvature, size)
     # Only of free strategies: one that is held fixed at zero has no size, and infinity times zero would spread.
     slope = jnp.where(free, gradient / (curvature * size), 0.0)
-    everything = solve(scaled, jnp.concatenate([jnp.eye(layout.size, dtype=z.dtype), slope[:, None]], axis=1))
-    inverse, newton = everything[:, :-1], jnp.where(free, everything[:, -1], 0.0)
-    conditioning = or_infinite(norm(scaled) * norm(inverse))
+    newton, inverse_size = with_inverse_norm(scaled, slope)
+    newton = jnp.where(free, newton, 0.0)
+    conditioning = or_infinite(norm(scaled) * inverse_size)
     # With one strategy a firm, its own block is a number.
     alone = layout.own.shape[1] == 1
     response = (own - scaled) / own_diagonal(own)[:, None] if alone else solve(own, own - scaled)
@@ -166,6 +168,36 @@ def _higher(layout: Layout, peak: _Peaks, best, gain):
 
 def own_derivatives(game: Game, layout: Layout, z):
     """Payoffs, own gradients and their Jacobian, differentiating by name."""
+
+    def payoffs(z):
+        return game.payoff(layout.unflatten(z))
+
+    if layout.size <= MANY or not reversible(payoffs, layout, z.dtype):
+        return _by_name(game, layout, z)
+    firms, places = np.arange(layout.firms, dtype=np.int32), np.arange(layout.size, dtype=np.int32)
+
+    def own(j):
+        """The own derivatives of first and second order, forwards."""
+        way = layout.unflatten(jnp.where(places == j, 1.0, 0.0).astype(z.dtype))
+        mine = firms == jnp.sum(jnp.where(places == j, np.asarray(layout.owner, np.int32), 0), dtype=jnp.int32)
+
+        def slope(s):
+            return jnp.sum(jnp.where(mine, jax.jvp(game.payoff, (s,), (way,))[1], 0.0))
+
+        return jax.jvp(slope, (layout.unflatten(z),), (way,))
+
+    # The rows only add how firms act on each other: the evidence does not hang on one way to differentiate.
+    gradient, second = in_blocks(own, places, layout.size)
+    _, jacobian = by_rows(payoffs, layout, z, lambda z: _by_name(game, layout, z)[1:])
+    return (
+        game.payoff(layout.unflatten(z)),
+        gradient,
+        jnp.where(np.eye(layout.size, dtype=bool), second[:, None], jacobian),
+    )
+
+
+def _by_name(game: Game, layout: Layout, z):
+    """All of it at once."""
 
     def payoff(s):
         value = game.payoff(s)

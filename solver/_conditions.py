@@ -16,8 +16,10 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from ._game import Game
+from ._krylov import MANY, solve_once
 from ._layout import Layout, bounds_of, own_blocks, shared_size, strategy_scale
-from ._linear import largest_eigenvalue, solve
+from ._linear import largest_eigenvalue, own_diagonal, solve
+from ._rows import by_rows, reversible
 from ._status import Status
 
 _FARTHEST = 1e3
@@ -65,7 +67,8 @@ class Conditions(eqx.Module):
     def at(self, z: Float[Array, " strategy"]) -> Point:
         """The conditions at z, with all that a Newton step needs."""
 
-        gradient, jacobian = _with_jacobian(self.gradient, z)
+        many = z.shape[0] > MANY and reversible(self.payoffs, self.layout, z.dtype)
+        gradient, jacobian = _row_by_row(self, z) if many else _with_jacobian(self.gradient, z)
         curvature = own_curvature(gradient, jacobian)
         target, free, scale, residual = own_targets(z, gradient, curvature, self.lower, self.upper, self.layout)
         return Point(z, gradient, curvature, jacobian, target, free, scale, scale, residual)
@@ -129,6 +132,17 @@ def _with_jacobian(
     return value, jacobian
 
 
+@eqx.filter_custom_jvp
+def _row_by_row(conditions: Conditions, z: Float[Array, " n"]) -> tuple[Float[Array, " n"], Float[Array, "n n"]]:
+    """The same of own derivatives; differentiated by columns, as the choice between the two has no way back."""
+    return by_rows(conditions.payoffs, conditions.layout, z, lambda z: _with_jacobian(conditions.gradient, z))
+
+
+@_row_by_row.def_jvp
+def _rule(primals, tangents):
+    return eqx.filter_jvp(lambda conditions, z: _with_jacobian(conditions.gradient, z), primals, tangents)
+
+
 def own_targets(
     z: Float[Array, " strategy"],
     gradient: Float[Array, " strategy"],
@@ -188,11 +202,6 @@ def _limit(z, layout: Layout):
     return _FARTHEST * jnp.maximum(shared_size(jnp.abs(z), layout), 1.0)
 
 
-def own_diagonal(matrix: Float[Array, "n n"]) -> Float[Array, " n"]:
-    """The diagonal, without a gather (slow in batches)."""
-    return jnp.sum(jnp.where(np.eye(matrix.shape[0], dtype=bool), matrix, 0.0), axis=1)
-
-
 def newton_step(point: Point) -> Float[Array, " strategy"]:
     """The active-set Newton step: strategies outside `free` go to their bound, the others solve J d = -g given that.
 
@@ -203,8 +212,9 @@ def newton_step(point: Point) -> Float[Array, " strategy"]:
     both = point.free[:, None] & point.free[None, :]
     matrix = jnp.where(both, point.jacobian, jnp.eye(len(own), dtype=own.dtype))
     rhs = jnp.where(point.free, -(point.gradient + _times(point.jacobian, fixed)), own)
-    step = solve(matrix, rhs)
-    step = jnp.where(jnp.all(jnp.isfinite(step)), step, own)
+    step = solve_once(matrix, rhs)
+    # Onto a bound exactly, not to within the tolerance of the solution.
+    step = jnp.where(jnp.all(jnp.isfinite(step)) & point.free, step, own)
     return jnp.clip(step, -10.0 * point.reach, 10.0 * point.reach)
 
 

@@ -11,12 +11,12 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from ._certificate import norm, or_infinite, own_derivatives, payoff_scale
-from ._conditions import conditions_of, own_curvature, own_diagonal, own_newton
+from ._conditions import conditions_of, own_curvature, own_newton
 from ._feasible import Feasible
 from ._game import Game, Profile
 from ._kkt import KKT
 from ._layout import Layout, same_owner, strategy_scale
-from ._linear import solve, spectral_radius, top_eigenvector
+from ._linear import own_diagonal, solve, spectral_radius, top_eigenvector
 from ._priced import PRICES, Priced
 from ._search import GlobalSearch, deviations
 from ._solution import Certificate

@@ -1,4 +1,5 @@
-"""A function of each of many rows: all at once, or one after the other where a program is to be short."""
+"""A function of each of many rows: all at once, some at a time where all would not stay in the caches, or one after
+the other where a program is to be short."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -6,6 +7,12 @@ from contextvars import ContextVar
 from typing import Any
 
 import jax
+import numpy as np
+
+_CACHED = 2**16
+"""Numbers that a core works on together."""
+_PARALLEL = 2**24
+"""The same of an accelerator."""
 
 _ROLLED: ContextVar[bool] = ContextVar("_ROLLED", default=False)
 
@@ -25,3 +32,19 @@ def each(function: Callable[[Any], Any], rows: Any, together: int | None = None)
     if _ROLLED.get():
         return jax.lax.map(function, rows)
     return jax.vmap(function)(rows) if together is None else jax.lax.map(function, rows, batch_size=together)
+
+
+def in_blocks(function: Callable[[Any], Any], rows: Any, size: int) -> Any:
+    """`jax.vmap(function)(rows)`, so many at a time that they fit into the caches if one needs `size` numbers.
+
+    Blocks are of the same length, with rows that are computed twice in the last one: nothing is compiled twice.
+    """
+    count = len(jax.tree.leaves(rows)[0])
+    most = max(1, (_CACHED if jax.default_backend() == "cpu" else _PARALLEL) // size)
+    blocks = -(-count // most)
+    if blocks == 1:
+        return jax.vmap(function)(rows)
+    together = -(-count // blocks)
+    index = np.minimum(np.arange(blocks * together), count - 1).reshape(blocks, together)
+    found = jax.lax.map(jax.vmap(function), jax.tree.map(lambda x: x[index], rows))
+    return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:])[:count], found)

@@ -11,11 +11,15 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from ._blocked import solve_blocked
+from ._radius import radius_of_many
 
 # Beyond this many unknowns the written-out program takes longer to compile than it saves.
 _WRITTEN_OUT = 6
 _BLOCKED = 24
 """Beyond this many unknowns it pays to eliminate several at once, and to multiply matrices by a library."""
+
+_SQUARED = 40
+"""Beyond this many rows products with vectors are worth trying before squares of the matrix."""
 
 
 def solve(matrix: Float[Array, "n n"], rhs: Float[Array, "n *m"]) -> Float[Array, "n *m"]:
@@ -77,6 +81,11 @@ def _looped(matrix, rhs):
     return jax.lax.scan(lambda state, k: (column(k, state), None), (matrix, rhs), jnp.asarray(index))[0][1]
 
 
+def own_diagonal(matrix: Float[Array, "n n"]) -> Float[Array, " n"]:
+    """The diagonal, without a gather (slow in batches)."""
+    return jnp.sum(jnp.where(np.eye(matrix.shape[0], dtype=bool), matrix, 0.0), axis=1)
+
+
 def spectral_radius(matrix: Float[Array, "n n"]) -> Float[Array, ""]:
     """The largest modulus of an eigenvalue, as lim |B^k|^(1/k) for k = 2^30 by repeated squaring (Gelfand 1941).
 
@@ -84,6 +93,8 @@ def spectral_radius(matrix: Float[Array, "n n"]) -> Float[Array, ""]:
     """
     if matrix.shape[0] == 2:
         return _radius_of_two(matrix)
+    if matrix.shape[0] > _SQUARED:
+        return radius_of_many(matrix)
     squarings = 30
 
     def square(_, carry):

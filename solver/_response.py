@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from ._conditions import Conditions
+from ._each import in_blocks
 from ._layout import strategy_scale
 from ._linear import largest_eigenvalue, solve
 
@@ -28,9 +29,13 @@ def best_responses(
     """Every firm's (local) best response to the others' strategies in z, all in one vector."""
     layout = conditions.layout
     firms = jnp.arange(layout.firms, dtype=jnp.int32)
-    each = jax.vmap(lambda i: best_response(conditions, z, i, tol=tol, iterations=iterations))(firms)
+
+    def one(firm):
+        return best_response(conditions, z, firm, tol=tol, iterations=iterations)
+
     mine = jnp.asarray(layout.owner, jnp.int32)[None, :] == firms[:, None]
-    return jnp.sum(jnp.where(mine, each, 0.0), axis=0)
+    every = in_blocks(one, firms, (len(_LENGTHS) + 1) * layout.size)
+    return jnp.sum(jnp.where(mine, every, 0.0), axis=0)
 
 
 class _Own(NamedTuple):

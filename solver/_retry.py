@@ -4,22 +4,32 @@ A batch of loops runs until its slowest point stops, so one hard point would hol
 seven beside it in a kernel. The first pass takes few steps; the points that it leaves without an equilibrium are
 gathered, solved with everything the method has, and put back in their places. No point is dropped. XLA's program for
 the first pass takes no second attempts either, and the one for the second has small buckets of one fixed size.
+
+A kernel is told when it is called how many steps to take: in the first block few, then what would have been best for
+the block before. What is found does not depend on it, as a point that ends in time ends where it would have ended.
 """
 
 import dataclasses
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from ._devices import How, KernelLanes, Lanes, Program, Results, kernel_of
 from ._game import Problem
+from ._kernel_ir import LANES
 from ._labels import derivative
 from ._method import Method
 from ._status import Status
 
 FIRST_STEPS = 24
 BUCKET = 256
+_CHOICES = (6, 8, 12, 16, FIRST_STEPS, 48, 96)
+_BEGIN = 12
+_JUDGED = 4
+"""How many steps all that comes after the last one costs, roughly."""
 
 
 class TwoPasses:
@@ -29,29 +39,33 @@ class TwoPasses:
         self.how = how
         self.first: Program
         self.second: Program | None
-        steps = min(FIRST_STEPS, how.max_steps)
+        self.adapt: Callable[[int], Program] | None = None
         kernel = kernel_of(problem, how)
         if kernel is not None:
-            self.first = KernelLanes(problem, kernel, steps, width)
-            self.second = KernelLanes(problem, kernel, how.max_steps, width) if steps < how.max_steps else None
+            self.adapt = functools.cache(functools.partial(KernelLanes, problem, kernel, width=width))
+            self.first, self.second = self.adapt(min(_BEGIN, how.max_steps)), self.adapt(how.max_steps)
             return
+        steps = min(FIRST_STEPS, how.max_steps)
         short = dataclasses.replace(how, method=_once(how.method), max_steps=steps)
         self.first = Lanes(problem, short, width)
         self.second = Lanes(problem, how, min(BUCKET, width)) if short != how else None
 
     def start(self, points: Float[np.ndarray, "points axis"]) -> Any:
         """Begin the first pass; does not wait."""
-        return self.first.start(points)
+        return self.first, self.first.start(points)
 
     def finish(self, started: Any, points: Float[np.ndarray, "points axis"]) -> tuple[Results, int]:
         """The results of both passes, and the number of points solved."""
-        results = self.first.finish(started, points)
+        first, running = started
+        results = first.finish(running, points)
         left = np.flatnonzero(~self.solved(results))
-        if self.second is not None and len(left):
+        if self.second not in (None, first) and len(left):
             results = {name: np.array(value) for name, value in results.items()}
             again = self.second.finish(self.second.start(points[left]), points[left])
             for name, value in again.items():
                 results[name][left] = value
+        if self.adapt is not None:
+            self.first = self.adapt(best_first(results["steps"], self.how.max_steps))
         solved = self.solved(results)
         if not solved.all():
             slopes = {derivative(name, knob.name) for name in results for knob in self.how.sensitivity}
@@ -64,6 +78,19 @@ class TwoPasses:
         status = results["status"]
         done = status == Status.successful
         return done if self.how.search is not None else done | (status == Status.first_order)
+
+
+def best_first(steps: Int[np.ndarray, " points"], most: int) -> int:
+    """After how many steps a first pass had best stop, given those that points took, and at most `most`.
+
+    `LANES` points next to each other take as many as the slowest of them or as there are; those that are left, close to
+    each other then, begin anew.
+    """
+    together = np.resize(steps, (-(-len(steps) // LANES), LANES)).max(axis=1)
+    choices = [*(choice for choice in _CHOICES if choice < most), most]
+    again = [np.mean(np.where((steps > choice) & (choice < most), steps + _JUDGED, 0)) for choice in choices]
+    costs = [np.mean(np.minimum(together, choice)) + more for choice, more in zip(choices, again, strict=True)]
+    return choices[int(np.argmin(costs))]
 
 
 def _once(method: Method) -> Method:

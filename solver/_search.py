@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from ._conditions import Conditions
-from ._each import each
+from ._each import each, in_blocks
 from ._edges import beside_edges
 from ._errors import GameError
 from ._feasible import Feasible
@@ -80,10 +80,11 @@ def deviations(
     layout = conditions.layout
     firms = jnp.arange(layout.firms, dtype=jnp.int32)
 
-    def one(firm, way):
+    def one(of):
+        firm, way = of
         return _deviation(conditions, z, scale, firm, search, judged, way, feasible, kinked, edges)
 
-    found = jax.vmap(one)(firms, steepest)
+    found = in_blocks(one, (firms, steepest), search.points * layout.size)
     best = z
     for c in range(layout.own.shape[1]):
         chosen = layout.own[:, c]

@@ -9,9 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from ._conditions import own_diagonal
 from ._layout import Layout, own_blocks
-from ._linear import largest_eigenvalue
+from ._linear import largest_eigenvalue, own_diagonal
 
 
 def tangent_blocks(

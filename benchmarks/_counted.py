@@ -1,0 +1,81 @@
+"""Floating-point operations that a kernel executes: counted, not estimated.
+
+A kernel is text for LLVM before it is compiled. Here each of its blocks gets a counter, so that after a run it is known
+how often each was executed, and with it every sum, product, quotient and root in it; a product that is added at once
+counts as two. Lanes that wait for slower ones beside them count: the processor computes them all the same.
+"""
+
+import ctypes
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from nashgrid.solver import _kernel
+
+_OPERATION = re.compile(r"= f(?:add|sub|mul|div|neg|rem)\b[^<]*?(?:<(\d+) x )?(?:double|float)\b")
+_CALL = re.compile(r"= call (?:<(\d+) x )?(?:double|float)>? @(?:llvm\.)?(\w+)")
+_LABEL = re.compile(r"^\s*[\w.]+:")
+_FREE = ("fabs", "copysign", "maximum", "minimum", "maxnum", "minnum", "floor", "ceil", "trunc", "rint", "round")
+"""What only moves or compares numbers."""
+
+
+def operations(line: str) -> int:
+    """How many floating-point operations an instruction is."""
+    if found := _OPERATION.search(line):
+        return int(found[1] or 1)
+    if (found := _CALL.search(line)) and not found[2].startswith(_FREE):
+        return int(found[1] or 1) * (2 if found[2].startswith(("fma", "fmuladd")) else 1)
+    return 0
+
+
+def instrumented(text: str) -> tuple[str, list[int]]:
+    """The text with a counter in each block of its first function, and the operations in each of them."""
+    begin = text.index("define void @kernel")
+    end = text.index("\n}", begin)
+    lines, found, waiting = [], [], False
+    for line in text[begin:end].splitlines():
+        if waiting and line.strip() and "= phi " not in line:
+            k, waiting = len(found) - 1, False
+            place = f"getelementptr (i64, ptr @counts, i64 {k})"
+            lines += [f"%old_{k} = load i64, ptr {place}", f"%new_{k} = add i64 %old_{k}, 1"]
+            lines.append(f"store i64 %new_{k}, ptr {place}")
+        lines.append(line)
+        if _LABEL.match(line):
+            found.append(0)
+            waiting = True
+        elif found:
+            found[-1] += operations(line)
+    counts = f"@counts = global [{len(found)} x i64] zeroinitializer\n"
+    return counts + text[:begin] + "\n".join(lines) + text[end:], found
+
+
+class Counter:
+    """The operations of the kernel that has been compiled last."""
+
+    def __init__(self) -> None:
+        self.engine: Any = None
+        self.each: list[int] = []
+
+    def total(self) -> int:
+        """All so far; what runs on several cores at once is not counted right."""
+        address = self.engine.get_global_value_address("counts")
+        counts = (ctypes.c_int64 * len(self.each)).from_address(address)
+        return sum(count * each for count, each in zip(counts, self.each, strict=True))
+
+
+@contextmanager
+def counting() -> Iterator[Counter]:
+    """Within this, kernels that are made count what they do."""
+    counter, plain = Counter(), _kernel._compiled
+
+    def compiled(text: str) -> Any:
+        text, counter.each = instrumented(text)
+        counter.engine = plain(text)
+        return counter.engine
+
+    _kernel._compiled = compiled
+    try:
+        yield counter
+    finally:
+        _kernel._compiled = plain

@@ -1,0 +1,152 @@
+"""Throughput of a sweep in which a few points, spread at random, need a hundred steps.
+
+Points are computed together, and what is computed together lasts as long as its slowest point. If points cost what
+their steps cost, and nothing waits, a share s of points that need k times as many steps leaves 1 / (1 - s + s k) of the
+throughput: no program that takes these steps can do better. That bound stands beside each measurement, and the same
+with what a hard point costs where all are hard, none of which waits for an easy one.
+"""
+
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nashgrid.solver import BestResponse, GlobalSearch, Newton, Status
+from nashgrid.solver._axes import knobs
+from nashgrid.solver._devices import How, default_width, kernel_of
+from nashgrid.solver._retry import TwoPasses
+
+from ._competitor import MAX_STEPS, TOLERANCE
+from ._environment import commit, environment, load, now
+from ._flat import FlatTops
+
+SHARES = (0.0, 0.001, 0.01, 0.1, 1.0)
+POINTS, QUICK_POINTS = 100_000, 10_000
+REPETITIONS = 5
+SEED = 20250101
+LOSS = 0.15
+"""The most throughput that one point in a hundred should cost."""
+METHODS = {
+    "newton": (Newton(), None, 8),
+    "best_response_certified": (BestResponse(), GlobalSearch(), 4),
+}
+"""Name -> a method, its search for deviations, and the power of the payoffs of hard points."""
+AXES = ("flat", "size[0]", "size[1]")
+
+
+def points(count: int, share: float) -> np.ndarray:
+    """Parameters: the same at each call, but for which of them are hard."""
+    draw = np.random.default_rng(SEED)
+    sizes = draw.uniform(1.5, 3.0, (count, 2))
+    hard = np.zeros(count)
+    hard[draw.permutation(count)[: round(share * count)]] = 1.0
+    return np.column_stack([hard, sizes])
+
+
+def run(out: Path, *, quick: bool = False, say: Callable[[str], None] = print) -> dict[str, Any]:
+    """The record: a row for each method and share of hard points."""
+    del out
+    here, began, rows = environment(), now(), []
+    for name in METHODS:
+        rows += measured(name, QUICK_POINTS if quick else POINTS)
+        for row in rows[-len(SHARES) :]:
+            say(line(row))
+    here["load_average"] = [here["load_average"], load()]
+    return {
+        "benchmark": "lanes",
+        "date": began,
+        "commit": commit(),
+        "environment": here,
+        "parameters": {
+            "quick": quick,
+            "tolerance": TOLERANCE,
+            "max_steps": MAX_STEPS,
+            "seed": SEED,
+            "game": "FlatTops: hard points have payoffs that fall with a power of the distance to a best quantity",
+            "power": {name: power for name, (_, _, power) in METHODS.items()},
+            "cost": "median processor time; throughput is relative to that without hard points",
+            "bound_steps": "1 / (1 - s + s k), with a share s of points that need k times as many steps",
+            "bound_cost": "the same with k times the processor time, where all points are hard",
+            "most_lost_at_one_percent": LOSS,
+        },
+        "rows": rows,
+    }
+
+
+def measured(name: str, count: int) -> list[dict[str, Any]]:
+    """The rows of a method; repetitions of all shares take turns, so that what else runs disturbs all alike."""
+    method, search, power = METHODS[name]
+    game = FlatTops(power=power)
+    how = How(knobs(game, AXES, "axes"), (), method, TOLERANCE, MAX_STEPS, search)
+    width = min(count, default_width(kernel_of(game, how) is not None))
+    passes = TwoPasses(game, how, width)
+    given = {share: points(count if share < 1.0 else max(count // 20, 1), share) for share in SHARES}
+    found: dict[float, dict[str, np.ndarray]] = {}
+    cpu_s: dict[float, list[float]] = {share: [] for share in SHARES}
+    for _ in range(1 + REPETITIONS):
+        for share, rows in given.items():
+            begin = time.process_time()
+            parts = [
+                passes.finish(passes.start(rows[i : i + width]), rows[i : i + width])[0] for i in _blocks(rows, width)
+            ]
+            cpu_s[share].append(time.process_time() - begin)
+            found[share] = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+    accepted = Status.first_order if search is None else Status.successful
+    rows = [_row(name, share, given[share][:, 0] > 0, found[share], cpu_s[share][1:], accepted) for share in SHARES]
+    easy, hard = rows[0], rows[-1]
+    for row in rows:
+        share, speed = row["share"], row["points_per_cpu_s"]
+        row["relative"] = speed / easy["points_per_cpu_s"]
+        row["bound_steps"] = _bound(share, hard["steps_hard"] / easy["steps_easy"])
+        row["bound_cost"] = _bound(share, easy["points_per_cpu_s"] / hard["points_per_cpu_s"])
+        row["program"] = passes.first.kind
+    return rows
+
+
+def _bound(share: float, times: float) -> float:
+    return 1.0 / (1.0 - share + share * times)
+
+
+def _blocks(rows: np.ndarray, width: int) -> range:
+    return range(0, len(rows), width)
+
+
+def _row(
+    name: str, share: float, hard: np.ndarray, found: dict[str, np.ndarray], cpu_s: list[float], accepted: Status
+) -> dict[str, Any]:
+    steps, residual = found["steps"], found.get("residual")
+    return {
+        "method": name,
+        "share": share,
+        "points": len(hard),
+        "cpu_s": cpu_s,
+        "points_per_cpu_s": len(hard) / statistics.median(cpu_s),
+        "steps_easy": None if hard.all() else float(np.mean(steps[~hard])),
+        "steps_hard": float(np.mean(steps[hard])) if hard.any() else None,
+        "share_accepted": float(np.mean(found["status"] == accepted)),
+        "residual_max": None if residual is None else float(np.max(residual)),
+    }
+
+
+def line(row: dict[str, Any]) -> str:
+    """A row as text."""
+    steps = " and ".join(f"{row[key]:.1f}" for key in ("steps_easy", "steps_hard") if row[key] is not None)
+    residual = "" if row["residual_max"] is None else f", residual {row['residual_max']:.0e}"
+    return (
+        f"{row['method']:<25}{row['share']:>7.1%} hard: {row['points_per_cpu_s']:>10,.0f} points per processor second, "
+        f"x {row['relative']:.2f} (at most {row['bound_steps']:.2f} by steps, {row['bound_cost']:.2f} by cost), "
+        f"{steps} steps, accepted {row['share_accepted']:.2%}{residual}"
+    )
+
+
+def table(record: dict[str, Any]) -> str:
+    """All rows, and whether one point in a hundred costs more than it should."""
+    lines = [line(row) for row in record["rows"]]
+    for row in record["rows"]:
+        if row["share"] == 0.01:
+            lost = 1.0 - row["relative"]
+            lines.append(f"{row['method']}: 1 % of hard points cost {lost:.0%} of the throughput; goal {LOSS:.0%}")
+    return "\n".join(lines)

@@ -1,0 +1,84 @@
+"""The spectral radius of matrices of many rows, by fewer products than a fixed number of squarings.
+
+If all entries have one sign, the ratios of A x and x, for any positive x, enclose the spectral radius (Collatz 1942;
+Wielandt 1950): powers of A applied to x are tried until the enclosure is narrow. Else A is squared again and again as
+elsewhere, but no longer than until P^2 = m P: then every eigenvalue of P is zero or m, and what further squarings would
+add is known.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float
+
+from ._only_if import only_if
+
+_PRODUCTS = 48
+_SQUARINGS = 30
+
+
+def radius_of_many(matrix: Float[Array, "n n"]) -> Float[Array, ""]:
+    """The largest modulus of an eigenvalue; the relative error is at most eps^(2/3)."""
+    enclosed, found = _enclosed(matrix)
+    return only_if(~found, _squared, enclosed, matrix)
+
+
+def _enclosed(matrix: Float[Array, "n n"]) -> tuple[Float[Array, ""], Bool[Array, ""]]:
+    """The middle of the enclosure, and whether it is narrow."""
+    one_sign = jnp.all(matrix >= 0) | jnp.all(matrix <= 0)
+    tol = _tolerance(matrix.dtype)
+    # A row of zeros adds an eigenvalue of zero, whatever its column has.
+    some = jnp.any(matrix != 0, axis=1)
+
+    def unfinished(state):
+        _, _, narrow, k = state
+        return one_sign & ~narrow & (k < _PRODUCTS)
+
+    def step(state):
+        x, _, _, k = state
+        y = jnp.abs(jnp.matmul(matrix, x, precision=jax.lax.Precision.HIGHEST))
+        y = jnp.where(some, y, 0.0)
+        ratio = y / jnp.where(x > 0, x, 1.0)
+        low, high = jnp.min(jnp.where(some, ratio, jnp.inf)), jnp.max(ratio)
+        # A row that has lost its last positive column is a row of zeros too late: no ratio says anything.
+        narrow = (high - low <= tol * high) & jnp.all((x > 0) | ~some)
+        return y / jnp.where(high > 0, jnp.max(y), 1.0), 0.5 * (low + high), narrow, k + 1
+
+    zero = jnp.zeros((), matrix.dtype)
+    begin = some.astype(matrix.dtype), zero, ~jnp.any(some), jnp.zeros((), jnp.int32)
+    _, middle, narrow, _ = jax.lax.while_loop(unfinished, step, begin)
+    return middle, one_sign & narrow
+
+
+def _squared(matrix: Float[Array, "n n"]) -> Float[Array, ""]:
+    tol = _tolerance(matrix.dtype)
+    eye = np.eye(matrix.shape[0], dtype=bool)
+
+    def unfinished(state):
+        _, _, _, k, settled = state
+        return ~settled & (k < _SQUARINGS)
+
+    def square(state):
+        power, log, weight, k, _ = state
+        norm = jnp.max(jnp.sum(jnp.abs(power), axis=1))
+        some = norm >= jnp.finfo(norm.dtype).tiny
+        safe = jnp.where(some, norm, 1.0)
+        power = power * (1.0 / safe)
+        log = log + jnp.where(some, jnp.log(safe), -jnp.inf) * weight
+        squared = jnp.matmul(power, power, precision=jax.lax.Precision.HIGHEST)
+        size = jnp.sum(jnp.square(power))
+        m = jnp.sum(squared * power) / jnp.where(size > 0, size, 1.0)
+        # |x (x - m)| is at most this for each eigenvalue x; not all of them are zero if the trace is not.
+        miss = jnp.max(jnp.sum(jnp.abs(squared - m * power), axis=1))
+        trace = jnp.sum(jnp.where(eye, power, 0.0))
+        settled = (miss <= tol * jnp.square(m)) & (2.0 * jnp.abs(trace) >= jnp.abs(m)) & (m != 0)
+        log = log + jnp.where(settled, jnp.log(jnp.where(settled, jnp.abs(m), 1.0)) * weight, 0.0)
+        return squared, log, 0.5 * weight, k + 1, settled | ~some
+
+    zero = jnp.zeros((), matrix.dtype)
+    begin = matrix, zero, zero + 1.0, jnp.zeros((), jnp.int32), jnp.zeros((), bool)
+    return jnp.exp(jax.lax.while_loop(unfinished, square, begin)[1])
+
+
+def _tolerance(dtype: jnp.dtype) -> float:
+    return float(jnp.finfo(dtype).eps) ** (2 / 3)
