@@ -19,7 +19,6 @@ from jaxtyping import Bool, Float, Int
 
 from ._devices import How, KernelLanes, Lanes, Program, Results, kernel_of
 from ._game import Problem
-from ._kernel_ir import LANES
 from ._labels import derivative
 from ._method import Method
 from ._status import Status
@@ -42,6 +41,7 @@ class TwoPasses:
         self.adapt: Callable[[int], Program] | None = None
         kernel = kernel_of(problem, how)
         if kernel is not None:
+            self.lanes = kernel.lanes
             self.adapt = functools.cache(functools.partial(KernelLanes, problem, kernel, width=width))
             self.first, self.second = self.adapt(min(_BEGIN, how.max_steps)), self.adapt(how.max_steps)
             return
@@ -65,7 +65,7 @@ class TwoPasses:
             for name, value in again.items():
                 results[name][left] = value
         if self.adapt is not None:
-            self.first = self.adapt(best_first(results["steps"], self.how.max_steps))
+            self.first = self.adapt(best_first(results["steps"], self.how.max_steps, self.lanes))
         solved = self.solved(results)
         if not solved.all():
             slopes = {derivative(name, knob.name) for name in results for knob in self.how.sensitivity}
@@ -80,13 +80,13 @@ class TwoPasses:
         return done if self.how.search is not None else done | (status == Status.first_order)
 
 
-def best_first(steps: Int[np.ndarray, " points"], most: int) -> int:
+def best_first(steps: Int[np.ndarray, " points"], most: int, lanes: int) -> int:
     """After how many steps a first pass had best stop, given those that points took, and at most `most`.
 
-    `LANES` points next to each other take as many as the slowest of them or as there are; those that are left, close to
+    `lanes` points next to each other take as many as the slowest of them or as there are; those that are left, close to
     each other then, begin anew.
     """
-    together = np.resize(steps, (-(-len(steps) // LANES), LANES)).max(axis=1)
+    together = np.resize(steps, (-(-len(steps) // lanes), lanes)).max(axis=1)
     choices = [*(choice for choice in _CHOICES if choice < most), most]
     again = [np.mean(np.where((steps > choice) & (choice < most), steps + _JUDGED, 0)) for choice in choices]
     costs = [np.mean(np.minimum(together, choice)) + more for choice, more in zip(choices, again, strict=True)]

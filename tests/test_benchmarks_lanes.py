@@ -35,13 +35,13 @@ def test_the_record_has_hard_points_that_take_a_hundred_steps(monkeypatch, tmp_p
 
 def test_the_first_pass_stops_where_that_costs_least():
     easy = np.full(8000, 4)
-    assert best_first(easy, 256) == 6
+    assert best_first(easy, 256, 8) == 6
     few = np.where(np.arange(8000) % 100 == 50, 100, easy)
-    assert best_first(few, 256) == 6
+    assert best_first(few, 256, 8) == 6
     # Each would only begin anew.
-    assert best_first(np.full(8000, 40), 256) == 48
-    assert best_first(np.full(8000, 200), 256) == 256
-    assert best_first(np.array([30]), 20) == 20
+    assert best_first(np.full(8000, 40), 256, 8) == 48
+    assert best_first(np.full(8000, 200), 256, 8) == 256
+    assert best_first(np.array([30]), 20, 8) == 20
 
 
 def test_what_is_found_does_not_depend_on_when_the_first_pass_stops(monkeypatch):
