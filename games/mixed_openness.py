@@ -7,8 +7,8 @@ a closed developer only in its own and, by omega, in the others':
     closed:  A_i = A0 + a_i + sum_O a_j + omega sum_{C, j != i} a_j.
 
 Access to model i is worth p_i = ybar A_i - (1 - d) q_i - (d - eta) N, all groups served, d < 1. Closed developers
-compete in quantities and foresee how much users turn to open models, where p = h: with b' = d - eta, s = 1 + k b'/(1 - d),
-a quantity more raises N by 1/s only, and
+compete in quantities and foresee how much users turn to open models, where p = h: with b' = d - eta and s = 1 + k
+b'/(1 - d) a quantity more raises N by 1/s only, and
 
     q_i = (ybar A_i - m - b' N)/(2 (1 - d) + b'/s),    profit [(1 - d) + b'/s] q_i^2,
     q_O = (ybar A_O - h - b' N)/(1 - d),               revenue from complements b q_O for each open developer.
@@ -40,7 +40,7 @@ class MixedOpenness(FixedCapacity):
 
     >>> game = MixedOpenness(open=(0.0, 0.0, 1.0))
     >>> [round(float(q), 4) for q in game.sales(jnp.zeros(3))]
-    [0.3409, 0.3409, 0.6023]
+    [0.2917, 0.2917, 0.6204]
     """
 
     open: Float[Array, " firm"] = parameter((0.0, 0.0, 1.0), "0 closed, 1 open, by developer; nothing between")
