@@ -44,6 +44,9 @@ from .many_firms import ManyFirmCournot as ManyFirmCournot
 from .many_firms import ManyFirmLogit as ManyFirmLogit
 from .many_firms import many_firm_contest_equilibrium as many_firm_contest_equilibrium
 from .many_firms import many_firm_cournot_equilibrium as many_firm_cournot_equilibrium
+from .mixed_openness import MixedOpenness as MixedOpenness
+from .mixed_openness import mixed_openness_investment as mixed_openness_investment
+from .mixed_openness import opening_by_developers as opening_by_developers
 from .network_adoption import NetworkAdoption as NetworkAdoption
 from .network_adoption import adoption_equilibria as adoption_equilibria
 from .niche_demand import NicheDemand as NicheDemand

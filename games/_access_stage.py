@@ -14,8 +14,10 @@ several groups the stage can have equilibria with different sets: the widest is 
 developers serve the same groups (only off the path, as equal developers always have one), the set at which the gain
 from serving another one is the least is taken.
 
-That groups use the models of all developers or none is exact where models have the same quality, where d = 1 and for
-one developer; else a group on the verge would give up some models before others.
+That groups use the models of all developers or none is exact for equal quantities and qualities, for d = 1 and for one
+developer; else a group on the verge gives up some models before others. It matters only for what a deviation is worth,
+and there little: with two developers and two groups, whose every use q_ik >= 0 is solved for, 3 of 300 verdicts on
+random candidates differ, all at d = 0.2.
 """
 
 from typing import NamedTuple

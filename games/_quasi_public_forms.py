@@ -1,7 +1,8 @@
 """Closed forms for the quasi-public good where every group is served, and NaN where one is not.
 
-See `quasi_public_good` for the equations. They hold at the symmetric equilibrium, and as far as no developer gains by
-serving fewer groups at a higher price; that is checked at the qualities of the equilibrium (`_access_stage`).
+See `quasi_public_good` for the equations. They are for the symmetric equilibrium. That no developer gains by serving
+fewer groups at a higher price is checked at its qualities (`_access_stage`). Not checked is whether one gains by an
+investment after which others are served, as can happen close to where a group drops out: `solve` finds it.
 """
 
 from typing import NamedTuple

@@ -18,6 +18,7 @@ from nashgrid.solver import Newton, Status, solve
 from tests.closed_forms import largest_gain
 
 equilibria = jax.jit(adoption_equilibria)
+public_access = jax.jit(public_developer_access)
 
 
 @pytest.mark.parametrize(("network", "price"), [(0.5, 0.3), (0.82, 1.0), (1.1, 1.2), (1.3, 1.45), (1.3, 2.2)])
@@ -44,7 +45,7 @@ def test_all_equilibria_of_adoption_are_listed(network, price):
 def test_three_equilibria_past_the_tipping_point():
     game = NetworkAdoption(mass=(1.0,), need=(1.0,), network_externality=1.5, price=1.2)
     critical = 0.2 / (1.4 - 2.2 / 3)
-    np.testing.assert_allclose(adoption_equilibria(game).total_usage, [0.0, critical, 2.0], rtol=1e-14)
+    np.testing.assert_allclose(equilibria(game).total_usage, [0.0, critical, 2.0], rtol=1e-14)
     welfare = []
     for total in (0.0, critical, 2.0):
         strategy = {"usage": jnp.full(1, total), "expected_usage": jnp.full(1, total)}
@@ -52,7 +53,7 @@ def test_three_equilibria_past_the_tipping_point():
         welfare.append(float(game.outcomes(strategy)["welfare"]))
     assert welfare == sorted(welfare)
     before = NetworkAdoption(mass=(1.0,), need=(1.0,), network_externality=0.8, price=1.2)
-    assert np.sum(np.isfinite(adoption_equilibria(before).total_usage)) == 1
+    assert np.sum(np.isfinite(equilibria(before).total_usage)) == 1
 
 
 def test_an_operator_for_profit_builds_what_the_closed_form_says():
@@ -67,7 +68,7 @@ def test_an_operator_for_profit_builds_what_the_closed_form_says():
 
 def test_a_planner_builds_capacity_by_the_square_root():
     game = ComputeCapacity(capacity_cost=0.3)
-    best, capacity = planned_capacity(game)
+    best, capacity = jax.jit(planned_capacity)(game)
     usage, quality = np.asarray(best.usage), float(best.quality)
 
     def welfare(quality, usage, capacity):
@@ -87,14 +88,14 @@ def test_a_planner_builds_capacity_by_the_square_root():
 @pytest.mark.parametrize("weight", [0.0, 0.6, 1.0])
 def test_nobody_gains_beside_a_public_developer(weight):
     game = PublicDeveloper(welfare_weight=weight)
-    access = np.asarray(public_developer_access(game))
+    access = np.asarray(public_access(game))
     assert np.all(access > 0.0)
     assert largest_gain(game, {"access": access}) <= 1e-14
 
 
 def test_private_developers_can_be_driven_out():
     game = PublicDeveloper(substitutability=1.0)
-    access = np.asarray(public_developer_access(game))
+    access = np.asarray(public_access(game))
     assert access[0] > 0.0 and np.all(access[1:] == 0.0)
     assert largest_gain(game, {"access": access}) <= 1e-14
 

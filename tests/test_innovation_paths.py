@@ -10,6 +10,7 @@ from nashgrid.games import ReleaseDate, closed_path, innovation_path, opened_fro
 
 GAME = ReleaseDate(periods=10)
 path_of = eqx.filter_jit(innovation_path)
+closed_form = eqx.filter_jit(closed_path)
 PRESENT = {"quality": 1.0407035175879398, "total_usage": 1.0078966259870783, "welfare": 0.8530827137266589}
 
 
@@ -23,7 +24,7 @@ def test_the_first_period_is_the_game_without_time():
 def test_a_closed_path_has_its_closed_form(fields):
     game = ReleaseDate(periods=10, **fields)
     path = path_of(game, jnp.zeros(10))
-    np.testing.assert_allclose(path.quality, closed_path(game), rtol=1e-12)
+    np.testing.assert_allclose(path.quality, closed_form(game), rtol=1e-12)
     np.testing.assert_allclose(np.diff(path.quality) / path.quality[:-1], path.growth[1:], rtol=1e-9, atol=1e-12)
 
 
