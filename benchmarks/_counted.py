@@ -14,7 +14,7 @@ from typing import Any
 from nashgrid.solver import _kernel
 
 _OPERATION = re.compile(r"= f(?:add|sub|mul|div|neg|rem)\b[^<]*?(?:<(\d+) x )?(?:double|float)\b")
-_CALL = re.compile(r"= call (?:<(\d+) x )?(?:double|float)>? @(?:llvm\.)?(\w+)")
+_CALL = re.compile(r"= call (?:nsz )?(?:<(\d+) x )?(?:double|float)>? @(?:llvm\.)?(\w+)")
 _LABEL = re.compile(r"^\s*[\w.]+:")
 _FREE = ("fabs", "copysign", "maximum", "minimum", "maxnum", "minnum", "floor", "ceil", "trunc", "rint", "round")
 """What only moves or compares numbers."""

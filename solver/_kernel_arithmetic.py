@@ -130,7 +130,7 @@ def _largest(sign: str) -> Emit:
                 keep = s.instruction("fcmp uge" if sign == ">" else "fcmp ule", [other, known], np.bool_)
                 return choose(s, keep, other, known)
         # Which of two zeros is the larger one takes as long as all the rest.
-        flags = "nsz" if kind == "f" else ""
+        flags = "nsz " if kind == "f" else ""
         return s.region.call(f"llvm.{names[kind]}.{_suffix(x)}", x.dtype, s.text(x), s.text(y), flags=flags)
 
     return emit

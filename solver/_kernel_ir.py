@@ -142,7 +142,7 @@ class Region:
         kind, given = vector_type(dtype), vector_type(of or dtype)
         arguments = ", ".join(f"{given} {x}" for x in operands)
         self.function.needs.setdefault(name, f"declare {kind} @{name}({', '.join([given] * len(operands))})")
-        return self.value(f"call {flags} {kind} @{name}({arguments})", dtype)
+        return self.value(f"call {flags}{kind} @{name}({arguments})", dtype)
 
 
 def literal(x: Any, dtype: Any) -> str:
