@@ -215,6 +215,11 @@ def _by_name(game: Game, layout: Layout, z):
         own = jnp.concatenate(parts)
         return own, (value, own)
 
+    if layout.size > MANY:
+        # One after the other: all at once need memory for the cube of the number of firms.
+        own, along, (value, _) = jax.linearize(gradient, layout.unflatten(z), has_aux=True)
+        columns = jax.lax.map(lambda way: along(layout.unflatten(way)), jnp.eye(layout.size, dtype=z.dtype))
+        return value, own, columns.T
     by_name, (value, own) = jax.jacfwd(gradient, has_aux=True)(layout.unflatten(z))
     jacobian = jnp.concatenate([by_name[name].reshape(layout.size, -1) for name in layout.names], axis=1)
     return value, own, jacobian
