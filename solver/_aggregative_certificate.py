@@ -10,7 +10,7 @@ from jaxtyping import Array, Bool, Float
 
 from ._aggregative import blocked_sum
 from ._aggregative_search import all_deviations
-from ._certificate import or_infinite
+from ._certificate import bounded_scale, or_infinite
 from ._conditions import curvature_of, own_newton
 from ._layout import strategy_scale
 from ._low_rank import LowRank, inverse, response_radius
@@ -49,8 +49,8 @@ def certify_aggregative(
     size = strategy_scale(z, projected, lower, upper, layout)
     residual = jnp.max(jnp.abs(z - projected) / size)
     free = (ahead > lower) & (ahead < upper)
-    best, gain, defined = all_deviations(pooling, z, size, search)
-    scale = _payoff_scale(z, payoff, curvature, size)
+    best, gain, defined, seen = all_deviations(pooling, z, size, search)
+    scale = _payoff_scale(z, payoff, curvature, size, seen)
     # Row j in units of h_j sigma_j, column k in units of sigma_k, as in `_certificate`; -1 for strategies at a bound.
     left, right = (jnp.where(free[None, :], part, 0.0) for part in (left, rise))
     left, right = left / (curvature * size)[None, :], right * size[None, :]
@@ -78,10 +78,10 @@ def certify_aggregative(
     return certificate, finite & defined & jnp.all(jnp.isfinite(z)) & jnp.isfinite(residual)
 
 
-def _payoff_scale(z, payoff, curvature, size) -> Float[Array, " firm"]:
+def _payoff_scale(z, payoff, curvature, size, seen) -> Float[Array, " firm"]:
     """By firm: what `payoff_scale` is in a game with one strategy per firm."""
     reach = jnp.minimum(jnp.abs(z), size)
     floor = 1e-4 * curvature * size * size
-    scale = jnp.maximum(jnp.maximum(jnp.abs(payoff), curvature * reach * reach), floor)
+    scale = bounded_scale(jnp.maximum(jnp.maximum(jnp.abs(payoff), curvature * reach * reach), floor), seen)
     scale = jnp.maximum(scale, 1e-6 * jnp.max(scale))
     return jnp.maximum(scale, jnp.finfo(z.dtype).tiny)

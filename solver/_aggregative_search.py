@@ -33,6 +33,7 @@ class _Looks(NamedTuple):
     best: Float[Array, " firm"]
     gain: Float[Array, " firm"]
     defined: Bool[Array, ""]
+    seen: Float[Array, " firm"]
     rough: Bool[Array, " firm"]
     """Where the first one saw signs of several hills."""
     number: Int[Array, ""]
@@ -40,8 +41,9 @@ class _Looks(NamedTuple):
 
 def all_deviations(
     pooling: Pooling, z: Float[Array, " strategy"], size: Float[Array, " strategy"], search: GlobalSearch
-) -> tuple[Float[Array, " strategy"], Float[Array, " firm"], Bool[Array, ""]]:
-    """What `deviations` returns: every firm's best deviation, the gains, and whether payoffs were free of NaN."""
+) -> tuple[Float[Array, " strategy"], Float[Array, " firm"], Bool[Array, ""], Float[Array, " firm"]]:
+    """What `deviations` returns: every firm's best deviation, the gains, whether payoffs were free of NaN, and the
+    largest seen."""
     parts = pooling.parts(z)
     others = pooling.meet(blocked_sum(parts)) - parts
     lower, upper, half = pooling.lower, pooling.upper, search.points // 2
@@ -81,6 +83,8 @@ def all_deviations(
         values = jax.lax.map(payoff, points.T, batch_size=together).T
         defined = jnp.all(jnp.isfinite(here_value)) & ~jnp.any(jnp.isnan(values))
         values = jnp.where(jnp.isnan(values), -jnp.inf, values)
+        seen = jnp.max(jnp.where(jnp.isfinite(values), jnp.abs(values), 0.0), axis=1)
+        seen = jnp.maximum(seen, jnp.abs(here_value))
         (starts, heights, reach, rough), (near, nearby) = _by_firm(hills, z, lower, upper, size, here_value, values)
         ends, tops = _climb(payoff, starts.T, heights.T, reach.T, lower, upper, size)
         gains = jnp.where(reach.T > 0, tops - here_value[None, :], 0.0)
@@ -88,7 +92,7 @@ def all_deviations(
         second = gains[1] > gains[0]
         gain = jnp.maximum(jnp.where(second, gains[1], gains[0]), 0.0)
         best = jnp.where(gain > 0, jnp.where(second, ends[1], ends[0]), z)
-        return jnp.where(near > gain, nearby, best), jnp.maximum(gain, near), defined, rough
+        return jnp.where(near > gain, nearby, best), jnp.maximum(gain, near), defined, seen, rough
 
     def again(state: _Looks):
         return (state.number == 0) | (jnp.any(state.rough) & (state.number < count))
@@ -96,20 +100,22 @@ def all_deviations(
     def go_on(state: _Looks) -> _Looks:
         at = np.arange(count, dtype=np.int32) == state.number
         begin, width = (jnp.sum(jnp.where(at, jnp.asarray(part[:, 0], z.dtype), 0.0)) for part in sections)
-        best, gain, defined, rough = look(state.number, begin, width)
+        best, gain, defined, seen, rough = look(state.number, begin, width)
         first = state.number == 0
         better = (first | state.rough) & (gain > state.gain)
         return _Looks(
             jnp.where(better, best, state.best),
             jnp.where(better, gain, state.gain),
             defined & state.defined,
+            jnp.maximum(seen, state.seen),
             jnp.where(first, rough, state.rough),
             state.number + 1,
         )
 
-    nothing = _Looks(z, jnp.zeros_like(z), jnp.ones((), bool), jnp.zeros(z.shape, bool), jnp.zeros((), jnp.int32))
+    zeros = jnp.zeros_like(z)
+    nothing = _Looks(z, zeros, jnp.ones((), bool), zeros, jnp.zeros(z.shape, bool), jnp.zeros((), jnp.int32))
     found = jax.lax.while_loop(again, go_on, nothing)
-    return found.best, found.gain, found.defined
+    return found.best, found.gain, found.defined, found.seen
 
 
 def _by_firm(function: Callable[..., Any], *values: Float[Array, "firm ..."]) -> Any:

@@ -71,12 +71,13 @@ def certify(
     at_kinks = None if peak is None else peak.here
     if shape is Shape.quadratic and layout.own.shape[1] == 1:
         best, gain, defined = parabolic_deviations(conditions, z, size)
+        seen = jnp.full_like(gain, jnp.inf)  # The curvature is the same everywhere.
     else:
         edges = shape is Shape.edged
-        best, gain, defined = deviations(conditions, z, size, search, judged, ways, kinked=at_kinks, edges=edges)
+        best, gain, defined, seen = deviations(conditions, z, size, search, judged, ways, kinked=at_kinks, edges=edges)
     if peak is not None:
         best, gain = _higher(layout, peak, best, gain)
-    scale = payoff_scale(layout, z, payoff, curvature, size)
+    scale = payoff_scale(layout, z, payoff, curvature, size, seen)
     # Only of free strategies: one that is held fixed at zero has no size, and infinity times zero would spread.
     slope = jnp.where(free, gradient / (curvature * size), 0.0)
     newton, inverse_size = with_inverse_norm(scaled, slope)
@@ -225,19 +226,29 @@ def _by_name(game: Game, layout: Layout, z):
     return value, own, jacobian
 
 
-def payoff_scale(layout, z, payoff, curvature, size):
+def payoff_scale(layout, z, payoff, curvature, size, seen):
     """By firm: its payoff or what its own strategies are worth at their curvature, whichever is larger.
 
-    An inactive firm has neither; it is measured by a ten-thousandth of the curvature at its rivals' size.
+    An inactive firm has neither; it is measured by a ten-thousandth of the curvature at its rivals' size. What has been
+    `seen` of payoffs bounds it, see `bounded_scale`.
     """
     mine = np.asarray(layout.owner)[None, :] == np.arange(layout.firms)[:, None]
     reach = jnp.minimum(jnp.abs(z), size)
     worth = jnp.max(jnp.where(mine, (curvature * reach * reach)[None, :], 0.0), axis=1)
     floor = 1e-4 * jnp.max(jnp.where(mine, (curvature * size * size)[None, :], 0.0), axis=1)
-    scale = jnp.maximum(jnp.maximum(jnp.abs(payoff), worth), floor)
+    scale = bounded_scale(jnp.maximum(jnp.maximum(jnp.abs(payoff), worth), floor), seen)
     # Payoffs are in one unit: where a firm has no scale of its own, the others' says what is a rounding error.
     scale = jnp.maximum(scale, 1e-6 * jnp.max(scale))
     return jnp.maximum(scale, jnp.finfo(z.dtype).tiny)
+
+
+def bounded_scale(scale: Float[Array, " firm"], seen: Float[Array, " firm"]) -> Float[Array, " firm"]:
+    """Scales, no larger than a multiple of the largest payoff seen (1,300 in double precision, 24 in single).
+
+    Where a payoff is all but singular, as a root at zero, its curvature says nothing about what strategies are worth,
+    and would hide any gain.
+    """
+    return jnp.minimum(scale, float(jnp.finfo(scale.dtype).eps) ** -0.2 * seen)
 
 
 def _concavity(hessian, free, layout: Layout) -> Float[Array, ""]:

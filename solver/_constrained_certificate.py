@@ -70,8 +70,8 @@ def certify_constrained(
     feasible = Feasible(everything, jnp.maximum(excess, 0.0), rounding, layout)
     ways = _steepest(hessian, rows, free, root, layout)
     alone = conditions_of(game, layout, z.dtype)
-    best, gain, defined = deviations(alone, s, size, search, game, ways, feasible)
-    scale = payoff_scale(layout, s, payoff, curvature, size)
+    best, gain, defined, seen = deviations(alone, s, size, search, game, ways, feasible)
+    scale = payoff_scale(layout, s, payoff, curvature, size, seen)
     responses = jnp.where(mine, scaled[:n, :n], 0.0)
     one = layout.own.shape[1] == 1
     moved = responses - scaled[:n, :n]

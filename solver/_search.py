@@ -55,6 +55,8 @@ class Deviation(NamedTuple):
     gain: Float[Array, ""]
     defined: Bool[Array, ""]
     """Whether the payoff was free of NaN wherever it was sampled."""
+    seen: Float[Array, ""]
+    """The largest payoff seen, in absolute value."""
 
 
 def deviations(
@@ -67,15 +69,15 @@ def deviations(
     feasible: Feasible | None = None,
     kinked: Bool[Array, " strategy"] | None = None,
     edges: bool = False,
-) -> tuple[Float[Array, " strategy"], Float[Array, " firm"], Bool[Array, ""]]:
-    """Every firm's best deviation from z found (all in one vector, each against the others in z), the gains, and
-    whether payoffs were free of NaN. A firm that cannot gain keeps its strategies and has gain 0.
+) -> tuple[Float[Array, " strategy"], Float[Array, " firm"], Bool[Array, ""], Float[Array, " firm"]]:
+    """Every firm's best deviation from z found (all in one vector, each against the others in z), the gains, whether
+    payoffs were free of NaN, and the largest payoff of each firm that was seen, in absolute value.
 
-    Points are sampled in the game `judged`; the hills found are climbed in the game of `conditions`. `steepest` is
-    the direction in which each firm's own payoff curves upwards most, which firms with several strategies try too. With
-    constraints, points that are not `feasible` are moved to where they are, and do not count if that fails. Of those
-    that are `kinked` no parabola tells what the nearest summit gains. `edges` says whether payoffs may have kinks or
-    jumps.
+    A firm that cannot gain keeps its strategies and has gain 0. Points are sampled in the game `judged`; the hills
+    found are climbed in the game of `conditions`. `steepest` is the direction in which each firm's own payoff curves
+    upwards most, which firms with several strategies try too. With constraints, points that are not `feasible` are
+    moved to where they are, and do not count if that fails. Of those that are `kinked` no parabola tells what the
+    nearest summit gains. `edges` says whether payoffs may have kinks or jumps.
     """
     layout = conditions.layout
     firms = jnp.arange(layout.firms, dtype=jnp.int32)
@@ -91,7 +93,7 @@ def deviations(
         hit = chosen[:, None] == np.arange(layout.size)[None, :]
         value = jnp.sum(jnp.where(hit, found.own[:, c][:, None], 0.0), axis=0)
         best = jnp.where(hit.any(axis=0), value, best)
-    return best, found.gain, jnp.all(found.defined)
+    return best, found.gain, jnp.all(found.defined), found.seen
 
 
 def _deviation(
@@ -206,7 +208,7 @@ def _deviation(
 
         starts = [jnp.stack(parts) for parts in zip(*starts, strict=True)]
         every = jnp.concatenate(values)
-        highest = jnp.max(jnp.where(jnp.isfinite(every), jnp.abs(every), 0.0))
+        highest = jnp.maximum(jnp.max(jnp.where(jnp.isfinite(every), jnp.abs(every), 0.0)), jnp.abs(value))
         ends, values = jax.vmap(climb)(*starts)
         gains = jnp.where(jnp.any(starts[2] > 0, axis=1), values - value, 0.0)
         gains = jnp.where(jnp.isnan(gains), 0.0, gains)
@@ -227,7 +229,7 @@ def _deviation(
             own, top = picked(first_largest(tops), owns, tops)
             best = jnp.where(top - value > gain, own, best)
             gain = jnp.maximum(top - value, gain)
-        return Deviation(best, gain, defined), rough, gain > _PLENTY * highest
+        return Deviation(best, gain, defined, highest), rough, gain > _PLENTY * highest
 
     def again(state: _Looks) -> Bool[Array, ""]:
         return (state.number == 0) | (state.going & (state.number < len(parts[0])))
@@ -237,11 +239,12 @@ def _deviation(
         part = (jnp.sum(jnp.where(at[:, None], jnp.asarray(p, here.dtype), 0.0), axis=0) for p in parts)
         found, rough, plenty = look(state.number, *part)
         best = jax.tree.map(lambda new, old: jnp.where(found.gain > state.found.gain, new, old), found, state.found)
-        best = best._replace(defined=found.defined & state.found.defined)
+        seen = jnp.maximum(found.seen, state.found.seen)
+        best = best._replace(defined=found.defined & state.found.defined, seen=seen)
         going = jnp.where(state.number == 0, rough, state.going) & ~plenty
         return _Looks(best, going, state.number + 1)
 
-    nothing = Deviation(here, jnp.zeros_like(z[0]), jnp.ones((), bool))
+    nothing = Deviation(here, jnp.zeros_like(z[0]), jnp.ones((), bool), jnp.zeros_like(z[0]))
     return jax.lax.while_loop(again, go_on, _Looks(nothing, jnp.zeros((), bool), jnp.zeros((), jnp.int32))).found
 
 

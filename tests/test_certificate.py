@@ -254,6 +254,25 @@ def test_a_payoff_that_is_nan_within_the_bounds_is_nonfinite():
     assert int(solve(Roots(upper=1.5), Newton(), start=start).status) == Status.successful
 
 
+class AlmostSingular(Game):
+    """At 0 the payoff falls almost vertically, with a curvature of 1e36, and is far below the one at 2."""
+
+    firms = ("A",)
+
+    def bounds(self):
+        return {"x": (0.0, 2.0)}
+
+    def payoff(self, s):
+        return 0.5 * s["x"] - 1e-3 * jnp.sqrt(s["x"] + 1e-26)
+
+
+def test_no_curvature_is_so_large_that_it_hides_a_gain():
+    found = solve(AlmostSingular(), Newton(), start={"x": 0.0}, throw=False)
+    assert found.status != Status.successful
+    assert found.certificate is not None and found.certificate.regret > 1e-5
+    assert found.certificate.gain[0] == pytest.approx(1.0 - 1e-3 * np.sqrt(2.0))
+
+
 class Logarithm(Game):
     """log x - x: minus infinity at the lower bound, which nobody chooses."""
 
