@@ -21,6 +21,11 @@ from nashgrid.solver import Newton, payoff_table, pure_equilibria
 from tests.closed_forms import largest_gain
 
 
+def at(game, **fields):
+    """The game with other parameters."""
+    return dataclasses.replace(game, **fields)
+
+
 @eqx.filter_jit
 def all_of(game, research):
     """Everything that a game says about a profile, and the derivatives of its payoffs."""
@@ -64,7 +69,7 @@ def test_dear_research_gives_the_linear_gains():
         apart = []
         for rival in (0, 1):
             gains = payoff[1, rival, 0] - payoff[0, rival, 0], payoff[rival, 1, 1] - payoff[rival, 0, 1]
-            exact = linear_owner_gains(dataclasses.replace(scaled(cost), openness=jnp.full(2, float(rival))))
+            exact = linear_owner_gains(at(scaled(cost), openness=jnp.full(2, float(rival))))
             apart.append(np.abs(np.asarray(gains) - exact) * cost)
         errors.append(np.max(apart))
     assert errors[0] < 2e-3 and errors[1] == pytest.approx(errors[0] / 10.0, rel=0.1)
@@ -76,12 +81,12 @@ def test_linear_gains_are_those_of_two_owners_who_sell_access():
     closed, opened = two_owner_gains(
         OwnersOpenSourcing(share=shares, transport=t, spill_back_value=0.6 * 0.45**2, opening_cost=0.01)
     )
-    alone = dataclasses.replace(game, edge=jnp.asarray((t, t)))
+    alone = at(game, edge=jnp.asarray((t, t)))
     np.testing.assert_allclose(linear_owner_gains(alone), closed, rtol=1e-13)
     for i in range(2):
         edge, openness = np.full(2, 0.75 * t), np.ones(2)
         edge[i], openness[i] = t, 0.0
-        both = dataclasses.replace(game, edge=jnp.asarray(edge), openness=jnp.asarray(openness))
+        both = at(game, edge=jnp.asarray(edge), openness=jnp.asarray(openness))
         np.testing.assert_allclose(linear_owner_gains(both)[i], opened[i], rtol=1e-13)
 
 
@@ -106,7 +111,7 @@ def test_licences_are_limited_by_what_is_public():
     lag = np.asarray(game.quality(jnp.zeros(5))) - 1.0
     np.testing.assert_allclose(lag, [-0.03, 0.0, -0.03, -0.03, -0.03], atol=1e-15)
     # What the best model at hand is worth everywhere, less what owners have anyway.
-    still = dataclasses.replace(game, discount=jnp.asarray(0.0))
+    still = at(game, discount=jnp.asarray(0.0))
     first = np.sum(still.payoff({"research": jnp.zeros(5)}))
     np.testing.assert_allclose(first, 0.2 * 0.03 + 0.5 / 3 * (0.05 + 0.08 + 0.05), rtol=1e-12)
 
@@ -122,5 +127,5 @@ def test_both_stages_are_in_equilibrium():
     assert table.subgame is not None
     research = np.asarray(table.subgame.strategy["research"])
     for opened in itertools.product((0, 1), repeat=2):
-        there = dataclasses.replace(game, openness=jnp.asarray(opened, float))
+        there = at(game, openness=jnp.asarray(opened, float))
         assert largest_gain(there, {"research": research[opened]}) < 1e-9
