@@ -11,6 +11,7 @@ from figures import (
     _atlas,
     branch_diagram,
     coordination_map,
+    ecosystem,
     inverted_u,
     merger_map,
     regime_map,
@@ -35,6 +36,7 @@ POINTS = {
     "merger_map": 8,
     "branch_diagram": 12,
     "coordination_map": 8,
+    "ecosystem": 5,
     "status_map": 8,
     "claim_atlas": 16,
     "claim_maps": 16,
@@ -45,6 +47,8 @@ POINTS = {
 def sweeps(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_atlas, "at_points", uncertified)
+        patch.setattr(ecosystem, "at_points", uncertified)
+        patch.setattr(ecosystem, "OWNERS", (2,))
         yield Sweeps(tmp_path_factory.mktemp("stores"))
 
 
@@ -151,6 +155,24 @@ def test_coordination_map_has_the_regions_of_the_closed_form(sweeps):
     np.testing.assert_allclose(opened, 0.5 * (0.25 * np.array([0.3, 0.2]) - ends[:, None] / 8), atol=1e-15)
 
 
+def test_ecosystem_has_the_equilibria_of_the_decisions(sweeps):
+    # Both like the other's decision to be their own; owner 2 opens anyway; they chase each other: no equilibrium.
+    together = [[2.0, 2.0], [0.0, 1.0], [1.0, 0.0], [2.0, 2.0]]
+    dominant = [[1.0, 0.0], [1.0, 2.0], [0.0, 0.0], [3.0, 1.0]]
+    chase = [[1.0, 0.0], [0.0, 1.0], [0.0, 1.0], [1.0, 0.0]]
+    found = ecosystem.equilibria(np.array([together, dominant, chase]))
+    np.testing.assert_array_equal(found, [[1, 0, 0, 1], [0, 0, 0, 1], [0, 0, 0, 0]])
+    (data,) = ecosystem.compute(sweeps, 5).values()
+    assert not data["failed"].any()
+    np.testing.assert_allclose(data["hhi"], np.linspace(0.5, (1.0 + 0.01) / 1.21, 5), rtol=1e-6)
+    fewest, most = data["open_models"].values
+    # Equal owners are both closed or both open; at the other end only the large one opens.
+    assert (fewest[0], most[0], data["equilibria"][0]) == (0, 2, 2)
+    assert fewest[-1] == most[-1] == 1 and fewest[1] == 2
+    open_research, closed_research = data["outside_research"].values[::-1, 0]
+    assert open_research > 1.5 * closed_research
+
+
 def research_profit(own, rival, spillover, cost):
     """d'Aspremont and Jacquemin's profit, by hand: demand 10 - Q, marginal cost 8 before research."""
     mine, other = 8.0 - own - spillover * rival, 8.0 - rival - spillover * own
@@ -255,7 +277,7 @@ def test_captions(capsys):
         (
             ["inverted"],
             "no figure 'inverted'; there is inverted_u, regime_map, research_map, merger_map, branch_diagram, "
-            "coordination_map, status_map, claim_atlas, claim_maps.",
+            "coordination_map, ecosystem, status_map, claim_atlas, claim_maps.",
         ),
         (["--points", "1"], "--points 1: give at least 2."),
     ],
