@@ -14,6 +14,8 @@ from ._quasi_public_forms import delayed_release_investment as delayed_release_i
 from ._quasi_public_forms import open_equilibrium as open_equilibrium
 from ._quasi_public_forms import planned_equilibrium as planned_equilibrium
 from .access_policies import best_open_subsidy as best_open_subsidy
+from .access_policies import equity_weighted as equity_weighted
+from .access_policies import instruments as instruments
 from .access_policies import mandated as mandated
 from .access_policies import partnership as partnership
 from .access_policies import public_compute as public_compute

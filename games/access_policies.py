@@ -11,7 +11,14 @@ The outlay costs (1 + chi) per unit. Public compute can save the premium h - m (
 provider's own use) or only pay it; which, is an assumption, and `saved` says it. A public developer is in
 `public_developer`. In the open regime the subsidy and the partnership do not meddle: investment, a = b ybar/(n (1 - g)
 c (D - eta)), does not depend on what a use costs, so that the best subsidy has a closed form (`best_open_subsidy`).
+
+`nashgrid.solver.design` chooses among the policies by gradient through the equilibrium: `instruments` has their bounds,
+`equity_weighted` the objective, and "public_outlay" is what a budget limits. Public compute that pays the premium is a
+subsidy in the open regime, public compute that saves it a lower hosting cost, which costs the state nothing: a best
+policy that uses it rests on that assumption.
 """
+
+from typing import Literal
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -72,6 +79,41 @@ def scenarios(
         "partnership": partnership(game, cofunding),
         "public compute": public_compute(opened, saved=saved),
     }
+
+
+def instruments(
+    game: QuasiPublicGood, *names: str, per_use: float = 1.0, cofunding: float = 0.9
+) -> dict[str, tuple[float, float]]:
+    """Bounds of the policies for `nashgrid.solver.design`: parameter -> (lower, upper).
+
+    Args:
+        game: the primitives.
+        names: of "subsidy" (from 0 to `per_use`), "cofunding" (from 0 to `cofunding`), "openness" (from 0 to 1) and
+            "hosting_cost" (from m to h, what public compute saves); by default the first three, which need no
+            assumption about public operation.
+        per_use: the highest subsidy per use.
+        cofunding: the highest public part of the cost of investment, below 1.
+
+    >>> instruments(QuasiPublicGood(), "subsidy", "openness")
+    {'subsidy': (0.0, 1.0), 'openness': (0.0, 1.0)}
+    """
+    every = {
+        "subsidy": (0.0, per_use),
+        "cofunding": (0.0, cofunding),
+        "openness": (0.0, 1.0),
+        "hosting_cost": (float(game.resource_cost), float(game.hosting_cost)),
+    }
+    return {name: every[name] for name in names or ("subsidy", "cofunding", "openness")}
+
+
+def equity_weighted(weight: float, measure: Literal["gini", "poorest_usage"] = "gini") -> dict[str, float]:
+    """Welfare with a weight on equity, as an objective of `nashgrid.solver.design`: W - weight x Gini coefficient of
+    usage, or W + weight x usage of the group that uses least. The weight is a judgement, not a finding.
+
+    >>> equity_weighted(2.0)
+    {'welfare': 1.0, 'gini': -2.0}
+    """
+    return {"welfare": 1.0, measure: -weight if measure == "gini" else weight}
 
 
 def release_choice(game: QuasiPublicGood, *, interval: tuple[float, float] | None = None) -> Leader:

@@ -11,6 +11,8 @@ from ._branch import follow as follow
 from ._branch_plot import branch_diagram as branch_diagram
 from ._configure import configure as configure
 from ._constraint import Constraint as Constraint
+from ._design import Design as Design
+from ._design import design as design
 from ._equilibria import Equilibria as Equilibria
 from ._equilibria import equilibria as equilibria
 from ._errors import GameError as GameError
