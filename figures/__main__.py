@@ -15,11 +15,16 @@ from . import (
     claim_maps,
     coordination_map,
     ecosystem,
+    innovation_paths,
     inverted_u,
+    lorenz_curves,
     merger_map,
+    policy_front,
+    publicness_triangle,
     regime_map,
     research_map,
     status_map,
+    welfare_decomposition,
 )
 from ._style import style, write
 from ._sweeps import Sweeps
@@ -35,6 +40,11 @@ FIGURES: dict[str, ModuleType] = {
     "status_map": status_map,
     "claim_atlas": claim_atlas,
     "claim_maps": claim_maps,
+    "welfare_decomposition": welfare_decomposition,
+    "lorenz_curves": lorenz_curves,
+    "publicness_triangle": publicness_triangle,
+    "innovation_paths": innovation_paths,
+    "policy_front": policy_front,
 }
 """Name -> its script: `compute(sweeps, points)` and `draw(data)`, with the caption as its docstring."""
 _HERE = Path(__file__).parent

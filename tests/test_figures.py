@@ -8,15 +8,20 @@ import numpy as np
 import pytest
 import xarray as xr
 from figures import (
+    _access,
     _atlas,
     branch_diagram,
     coordination_map,
     ecosystem,
+    innovation_paths,
     inverted_u,
+    lorenz_curves,
     merger_map,
+    policy_front,
     regime_map,
     research_map,
     status_map,
+    welfare_decomposition,
 )
 from figures.__main__ import FIGURES, caption, main, make
 from figures._style import percent, style
@@ -40,6 +45,11 @@ POINTS = {
     "status_map": 8,
     "claim_atlas": 16,
     "claim_maps": 16,
+    "welfare_decomposition": 2,
+    "lorenz_curves": 2,
+    "publicness_triangle": 16,
+    "innovation_paths": 8,
+    "policy_front": 2,
 }
 
 
@@ -49,6 +59,7 @@ def sweeps(tmp_path_factory):
         patch.setattr(_atlas, "at_points", uncertified)
         patch.setattr(ecosystem, "at_points", uncertified)
         patch.setattr(ecosystem, "OWNERS", (2,))
+        patch.setattr(_access, "at_points", lambda game, points, method, **how: uncertified(game, points, **how))
         yield Sweeps(tmp_path_factory.mktemp("stores"))
 
 
@@ -255,6 +266,40 @@ def test_branch_diagram_shows_the_gaps_without_equilibrium(sweeps):
     np.testing.assert_allclose(branch_diagram.gaps(data), exact, rtol=1e-9)
 
 
+def test_what_everybody_gains_is_welfare_and_planned_usage_is_most_equal(sweeps):
+    every = welfare_decomposition.compute(sweeps, 2)
+    gains = sum(every["policies"][name] for name in welfare_decomposition.PARTS)
+    np.testing.assert_allclose(gains, every["policies"]["welfare"], rtol=1e-12)
+    assert (every["policies"]["welfare"] < every["planned"]["welfare"]).all()
+    lorenz = lorenz_curves.compute(sweeps, 2)["regimes"]
+    # The numbers of tests/test_games_quasi_public.py.
+    np.testing.assert_allclose(lorenz["gini"], [0.17741083916, 0.12744471745, 0.08939654892], rtol=1e-9)
+
+
+def test_overtaking_is_where_the_paths_cross(sweeps):
+    data = innovation_paths.compute(sweeps, 8)
+    closed, opened, later = data["paths"]["quality"].values
+    np.testing.assert_array_equal(later[:4], closed[:4])
+    assert int(np.argmax(opened > closed)) + 1 == 5
+    found = data["map"]["overtaking"]
+    assert np.isinf(found.sel(feedback=0.0)).all() and np.isfinite(found[-1, 1:]).all()
+    assert (found[1:].diff("feedback").fillna(0.0) <= 0.0).all()
+
+
+def test_the_front_is_the_best_there_is(sweeps):
+    data = policy_front.compute(sweeps, 2)
+    front, fixed = data["front"], data["scenarios"]
+    assert (front["public_outlay"] <= front["budget"] + 1e-6).all()
+    # Without money a mandate is what is left; with money nothing fixed is better, but free public compute.
+    none = front.where(front["budget"] == 0.0, drop=True)
+    np.testing.assert_allclose(none["welfare"], float(fixed["welfare"].sel(policy="mandate")), rtol=1e-5)
+    most = front.where(front["budget"] > 0.0, drop=True)
+    assert (most["welfare"].max() > fixed["welfare"]).all()
+    for weight, policy in zip(most["weight"].values, range(most.sizes["policy"]), strict=True):
+        value = most["welfare"] - weight * most["gini"]
+        assert int(np.argmax(value.values)) == policy
+
+
 def test_importing_makes_no_array():
     """Else it would be made before JAX is set up, in single precision."""
     program = "import figures.__main__, jax; jax.config.update('jax_num_cpu_devices', 3); print(jax.device_count())"
@@ -277,7 +322,8 @@ def test_captions(capsys):
         (
             ["inverted"],
             "no figure 'inverted'; there is inverted_u, regime_map, research_map, merger_map, branch_diagram, "
-            "coordination_map, ecosystem, status_map, claim_atlas, claim_maps.",
+            "coordination_map, ecosystem, status_map, claim_atlas, claim_maps, welfare_decomposition, lorenz_curves, "
+            "publicness_triangle, innovation_paths, policy_front.",
         ),
         (["--points", "1"], "--points 1: give at least 2."),
     ],
