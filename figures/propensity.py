@@ -68,7 +68,7 @@ def draw(data: Mapping[str, xr.DataArray]) -> Figure:
         _, x, y = values.dims
         for ax, d in zip(row, COMPETITION, strict=True):
             one = values.sel(competition=d)
-            ax.contourf(one[x], one[y], one.T, levels=_LEVELS, cmap="cividis")
+            ax.contourf(one[x], one[y], one.T, levels=_LEVELS, cmap="cividis", norm=BoundaryNorm(_LEVELS, 256))
             ax.contour(one[x], one[y], one.T, levels=[0.5], colors="white", linewidths=1.6)
             peak = one[x].values[np.argmax(one.values, axis=0)]
             ax.plot(peak, one[y], color="black", linewidth=1.4, linestyle="--")
