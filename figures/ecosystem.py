@@ -14,6 +14,7 @@ rises with concentration.
 
 import itertools
 from collections.abc import Mapping
+from typing import Literal
 
 import numpy as np
 import xarray as xr
@@ -36,7 +37,7 @@ SHOWN = {
     "outside_research": "outside research (quality units)",
     "consumer_surplus": "consumer surplus, second period",
 }
-RULES = {"fewest": "-", "most": "--"}
+RULES: dict[str, Literal["-", "--"]] = {"fewest": "-", "most": "--"}
 _KEPT = ("payoff", "outside_research", "consumer_surplus", "welfare")
 _SMALLEST_FACTOR = 0.1
 
@@ -66,8 +67,8 @@ def ecosystem(share: Float[np.ndarray, "point owner"]) -> xr.Dataset:
     columns |= {f"openness[{i}]": np.tile(profiles[:, i], points) for i in range(n)}
     data = at_points(game, columns, keep=_KEPT, progress=False)
     values = {name: data[name].values.reshape(points, 2**n, *data[name].shape[1:]) for name in _KEPT}
-    failed = (data["status"] != Status.successful).values.reshape(points, 2**n).any(axis=1)
-    mask = equilibria(values["payoff"][..., :n]) & ~failed[:, None]
+    failed = np.any(data["status"].values.reshape(points, 2**n) != int(Status.successful), axis=1)
+    mask = np.logical_and(equilibria(values["payoff"][..., :n]), np.logical_not(failed)[:, None])
     values["open_models"] = np.broadcast_to(profiles.sum(axis=1), mask.shape)
     selected: dict[str, list[np.ndarray]] = {name: [] for name in SHOWN}
     for sign in (1.0, -1.0):  # In the order of `RULES`.

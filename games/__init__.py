@@ -70,6 +70,7 @@ from .open_sourcing_oligopoly import second_period as second_period
 from .open_sourcing_owners import ManyOwnersOpenSourcing as ManyOwnersOpenSourcing
 from .open_sourcing_owners import linear_owner_gains as linear_owner_gains
 from .open_sourcing_owners import owners_decide as owners_decide
+from .open_sourcing_population import population_propensity as population_propensity
 from .open_sourcing_two_owners import OwnersOpenSourcing as OwnersOpenSourcing
 from .open_sourcing_two_owners import access_price as access_price
 from .open_sourcing_two_owners import opening_decisions as opening_decisions

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import xarray as xr
@@ -18,6 +19,7 @@ from figures import (
     lorenz_curves,
     merger_map,
     policy_front,
+    propensity,
     regime_map,
     research_map,
     status_map,
@@ -28,7 +30,7 @@ from figures._style import percent, style
 from figures._sweeps import Sweeps
 from jaxtyping import Array, Float
 
-from nashgrid.games import LinearValueOpenSourcing, gain_from_opening, threshold_edge
+from nashgrid.games import LinearValueOpenSourcing, gain_from_opening, population_propensity, threshold_edge
 from nashgrid.solver import Game, Leader, Status, StoreError, parameter
 from nashgrid.solver._spec import read
 from tests.test_claims import uncertified
@@ -42,6 +44,7 @@ POINTS = {
     "branch_diagram": 12,
     "coordination_map": 8,
     "ecosystem": 5,
+    "propensity": 8,
     "status_map": 8,
     "claim_atlas": 16,
     "claim_maps": 16,
@@ -184,6 +187,18 @@ def test_ecosystem_has_the_equilibria_of_the_decisions(sweeps):
     assert open_research > 1.5 * closed_research
 
 
+def test_propensity_of_a_population_counts_who_opens(sweeps):
+    data = propensity.compute(sweeps, 8)
+    assert np.isfinite(data["logit"]).all() and data["logit"].min() < 0.1 and data["logit"].max() > 0.9
+    size = np.linspace(0.001, 0.999, 999)
+    threshold = np.asarray(threshold_edge(LinearValueOpenSourcing(owner_share=size)))
+    found = population_propensity(*map(jnp.asarray, (size, threshold, 0.4, 6.0, 0.08)))
+    rng = np.random.default_rng(0)
+    drawn = {"owner_share": rng.beta(2.4, 3.6, 400_000), "edge": rng.uniform(0.0, 0.16, 400_000)}
+    opens = np.mean(np.asarray(gain_from_opening(LinearValueOpenSourcing(**drawn))) >= 0.0)
+    assert 0.2 < opens < 0.8 and float(found) == pytest.approx(opens, abs=0.003)
+
+
 def research_profit(own, rival, spillover, cost):
     """d'Aspremont and Jacquemin's profit, by hand: demand 10 - Q, marginal cost 8 before research."""
     mine, other = 8.0 - own - spillover * rival, 8.0 - rival - spillover * own
@@ -322,8 +337,8 @@ def test_captions(capsys):
         (
             ["inverted"],
             "no figure 'inverted'; there is inverted_u, regime_map, research_map, merger_map, branch_diagram, "
-            "coordination_map, ecosystem, status_map, claim_atlas, claim_maps, welfare_decomposition, lorenz_curves, "
-            "publicness_triangle, innovation_paths, policy_front.",
+            "coordination_map, ecosystem, propensity, status_map, claim_atlas, claim_maps, welfare_decomposition, "
+            "lorenz_curves, publicness_triangle, innovation_paths, policy_front.",
         ),
         (["--points", "1"], "--points 1: give at least 2."),
     ],
