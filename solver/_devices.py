@@ -172,6 +172,7 @@ class Program(Protocol):
 
     kind: str
     """What it is, in words."""
+    max_steps: int
 
     def start(self, points: Float[np.ndarray, "points axis"]) -> Any: ...
     def finish(self, started: Any, points: Float[np.ndarray, "points axis"]) -> Results: ...
@@ -184,7 +185,7 @@ class KernelLanes:
     kind = "kernel"
 
     def __init__(self, problem: Problem, kernel: Kernel, max_steps: int, width: int):
-        self.kernel, self.width = kernel, width
+        self.kernel, self.width, self.max_steps = kernel, width, max_steps
         self.shared = eqx.partition(problem, eqx.is_array)[0], np.int32(max_steps)
 
     def start(self, points: Float[np.ndarray, "points axis"]) -> Running:
@@ -215,7 +216,7 @@ class Lanes:
     def __init__(self, problem: Problem, how: How, width: int):
         self.program = program(problem, how)
         self.arrays = eqx.partition(problem, eqx.is_array)[0]
-        self.axes = len(how.axes)
+        self.axes, self.max_steps = len(how.axes), how.max_steps
         self.width = whole(width)
         self.kind = "arrays taken apart" if _fused() and self.width >= len(devices()) * _APART else "vmap"
 

@@ -76,7 +76,7 @@ class Fit:
             )
         for name, value in self.moments.items():
             lines.append(
-                f"  {name}: {np.array2string(value, precision=6)}, off by {np.abs(self.misses[name]).max():.2g}"
+                f"  {name}: {np.array2string(value, precision=6)}, off by {np.nanmax(np.abs(self.misses[name])):.2g}"
             )
         return "\n".join(lines)
 
@@ -177,13 +177,16 @@ class _Target:
         for name, value in moments.items():
             if name not in known:
                 raise GameError(f"moments: there is no variable '{name}'; {suggest(name, known)}")
-            given = np.asarray(value, dtype=float)
+            given = _numbers(value, f"moments: those of '{name}'")
             if given.shape != known[name].shape:
                 raise GameError(f"moments: '{name}' has shape {known[name].shape}, not {given.shape}.")
             if np.isinf(given).any() or np.isnan(given).all():
                 raise GameError(f"moments: '{name}' is {given}; give finite numbers, and NaN for what is not known.")
             self.given[name] = given
-            unit = np.broadcast_to(np.asarray(errors.get(name, np.nan), dtype=float), given.shape)
+            unit = _numbers(errors.get(name, np.nan), f"errors: those of '{name}'")
+            if unit.shape not in ((), given.shape):
+                raise GameError(f"errors: those of '{name}' have shape {unit.shape}; give one, or {given.shape}.")
+            unit = np.broadcast_to(unit, given.shape)
             if errors and not (np.isfinite(unit) & (unit > 0) | np.isnan(given)).all():
                 raise GameError(f"errors: those of '{name}' must be finite and above 0, not {unit}.")
             units.append(np.where(given == 0.0, 1.0, np.abs(given)) if not errors else unit)
@@ -230,6 +233,13 @@ class _Evaluation:
         return self.at(theta)[1]
 
 
+def _numbers(value: Any, what: str) -> np.ndarray:
+    try:
+        return np.asarray(value, dtype=float)
+    except (TypeError, ValueError):
+        raise GameError(f"{what} must be real numbers, not {value!r}.") from None
+
+
 def _bounds(where: Sequence[Knob], fields: Mapping[str, tuple[float, float]]) -> tuple[np.ndarray, np.ndarray]:
     pairs = []
     for knob, pair in zip(where, fields.values(), strict=True):
@@ -246,9 +256,9 @@ def _bounds(where: Sequence[Knob], fields: Mapping[str, tuple[float, float]]) ->
 
 def _starts(begin: np.ndarray, lower: np.ndarray, upper: np.ndarray, wide: np.ndarray, starts: int) -> list[np.ndarray]:
     # A start at a bound has no room to one side.
-    inside = np.where(wide, np.clip(begin, lower + 1e-3 * (upper - lower), upper - 1e-3 * (upper - lower)), begin)
-    others = low_discrepancy(starts - 1, len(begin))
-    return [inside, *(np.where(wide, lower + row * np.where(wide, upper - lower, 0.0), inside) for row in others)]
+    low, width = np.where(wide, lower, 0.0), np.where(wide, upper - lower, 0.0)
+    inside = np.where(wide, np.clip(begin, low + 1e-3 * width, low + (1.0 - 1e-3) * width), begin)
+    return [inside, *(np.where(wide, low + row * width, inside) for row in low_discrepancy(starts - 1, len(begin)))]
 
 
 def _report(

@@ -79,6 +79,9 @@ def at_points(
     one = shapes(problem, how)
     attrs = provenance(problem, how, one, importlib.metadata.version("nashgrid"))
     labels = schema(problem, one, (), (), slopes, attrs, how.keep)
+    taken = {_DIM, *(v.name for v in labels.variables), *(dim for v in labels.variables for dim in v.dims)}
+    if clash := [knob.name for knob in where if knob.name in taken]:
+        raise GameError(f"'{clash[0]}' is the name of a parameter and of a result or dimension; rename one.")
     labels = dataclasses.replace(labels, axes=(_DIM,), coords={_DIM: (np.arange(len(rows)), {}), **labels.coords})
     width = min(len(rows), default_width(kernel_of(problem, how) is not None))
     design = _Design((len(rows),), (width,))

@@ -6,7 +6,9 @@ gathered, solved with everything the method has, and put back in their places. N
 the first pass takes no second attempts either, and the one for the second has small buckets of one fixed size.
 
 A kernel is told when it is called how many steps to take: in the first block few, then what would have been best for
-the block before. What is found does not depend on it, as a point that ends in time ends where it would have ended.
+the block before. What is found does not depend on it: a point that ends in time ends where it would have ended, and one
+that does not is solved again, whatever the first pass says of it. In sequential play the steps of an answer do not tell
+whether all that lead to it ended in time; there a kernel takes one pass.
 """
 
 import dataclasses
@@ -18,7 +20,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from ._devices import How, KernelLanes, Lanes, Program, Results, kernel_of
-from ._game import Problem
+from ._game import Game, Problem
 from ._labels import derivative
 from ._method import Method
 from ._status import Status
@@ -36,6 +38,7 @@ class TwoPasses:
 
     def __init__(self, problem: Problem, how: How, width: int):
         self.how = how
+        self.plain = isinstance(problem, Game)
         self.first: Program
         self.second: Program | None
         self.adapt: Callable[[int], Program] | None = None
@@ -43,7 +46,8 @@ class TwoPasses:
         if kernel is not None:
             self.lanes = kernel.lanes
             self.adapt = functools.cache(functools.partial(KernelLanes, problem, kernel, width=width))
-            self.first, self.second = self.adapt(min(_BEGIN, how.max_steps)), self.adapt(how.max_steps)
+            self.second = self.adapt(how.max_steps)
+            self.first = self.adapt(min(_BEGIN, how.max_steps)) if self.plain else self.second
             return
         steps = min(FIRST_STEPS, how.max_steps)
         short = dataclasses.replace(how, method=_once(how.method), max_steps=steps)
@@ -58,13 +62,14 @@ class TwoPasses:
         """The results of both passes, and the number of points solved."""
         first, running = started
         results = first.finish(running, points)
-        left = np.flatnonzero(~self.solved(results))
+        cut = results["steps"] >= first.max_steps if self.plain else False
+        left = np.flatnonzero(~self.solved(results) | cut)
         if self.second not in (None, first) and len(left):
             results = {name: np.array(value) for name, value in results.items()}
             again = self.second.finish(self.second.start(points[left]), points[left])
             for name, value in again.items():
                 results[name][left] = value
-        if self.adapt is not None:
+        if self.adapt is not None and self.plain:
             self.first = self.adapt(best_first(results["steps"], self.how.max_steps, self.lanes))
         solved = self.solved(results)
         if not solved.all():

@@ -226,7 +226,10 @@ def test_all_competitors_see_the_same_parameters(case):
 def test_an_unknown_benchmark_is_a_one_line_error(capsys):
     with pytest.raises(SystemExit, match="2"):
         command.main(["nothing"])
-    assert "no benchmark 'nothing'; there is throughput, certificates, startup, growth." in capsys.readouterr().err
+    assert (
+        "no benchmark 'nothing'; there is throughput, certificates, startup, growth, lanes, roofline."
+        in capsys.readouterr().err
+    )
 
 
 def test_a_folder_that_cannot_be_made_is_a_one_line_error(capsys, tmp_path):

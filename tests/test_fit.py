@@ -91,6 +91,15 @@ def test_a_parameter_at_its_bound_has_no_error():
     assert math.isnan(found.errors["cost[0]"])
 
 
+def test_unbounded_parameters_and_moments_that_are_partly_known():
+    given = _moments(LinearCournot(cost=(1.0, 2.0)), "quantity")
+    found = fit(
+        LinearCournot(cost=(1.5, 2.0)), {"quantity": given["quantity"] + [0.0, np.nan]}, {"cost[0]": (0.0, np.inf)}
+    )
+    assert found.values["cost[0]"] == pytest.approx(1.0)
+    assert "off by" in str(found) and "nan" not in str(found).partition("off by")[2]
+
+
 def test_flat_directions_and_covariances_of_matrices():
     slopes = np.array([[1.0, 2.0, 0.0], [0.0, 0.0, 3.0]])
     flat = flat_directions(slopes, np.array([1.0, 10.0, 1.0]))
@@ -119,6 +128,8 @@ def _with(**changes):
         (_with(fields={"intercepts": (0, 1)}), "did you mean 'intercept'"),
         (_with(fields={"intercept": (1.0, 1.0)}), "below the upper"),
         (_with(fields={"intercept": 3.0}), "two bounds"),
+        (_with(moments={"price": "a"}), "must be real numbers"),
+        (_with(errors={"price": [1.0, 1.0]}), r"have shape \(2,\); give one"),
         (_with(starts=0), "begin at least once"),
     ],
 )

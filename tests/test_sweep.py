@@ -16,8 +16,10 @@ import pytest
 import xarray as xr
 from jaxtyping import Array, Float
 
+from nashgrid.games import IsoelasticCournot
 from nashgrid.solver import BestResponse, Game, GameError, Leader, Newton, Status, parameter, solve
 from nashgrid.solver import _devices as devices_module
+from nashgrid.solver import _retry
 from nashgrid.solver._axes import knobs
 from nashgrid.solver._check import prepare
 from nashgrid.solver._points import at_points
@@ -243,6 +245,22 @@ def test_only_what_is_kept_is_in_the_result_and_is_what_it_was(whole):
     assert set(sweep(Duopoly(), AXES, keep=())) == {"status", "steps"}
 
 
+def test_what_is_found_does_not_depend_on_where_the_first_pass_stops(monkeypatch):
+    """Plain best responses end a few steps after they are within the tolerance: some at points where a pass stops."""
+    axes = {"elasticity": np.linspace(1.05, 3.3, 24), "cost[0]": np.linspace(0.3, 1.6, 24)}
+    plain = {"method": BestResponse(damping=0.7, finish=False), "certify": False, "keep": "quantity"}
+
+    def found(first):
+        monkeypatch.setattr(_retry, "_BEGIN", first)
+        return sweep(IsoelasticCournot(), axes, progress=False, **plain)
+
+    whole = found(256)
+    for first in np.unique(whole["steps"])[::2]:
+        cut = found(int(first) - 1)
+        for name in whole.data_vars:
+            np.testing.assert_array_equal(cut[name], whole[name])
+
+
 def test_listed_points_are_those_of_the_grid(whole):
     i, j = np.random.default_rng(0).integers((len(COST), len(INTERCEPT)), size=(40, 2)).T
     draws = {"cost[0]": COST[i], "intercept": INTERCEPT[j]}
@@ -268,6 +286,7 @@ def test_listed_points_are_those_of_the_grid(whole):
         (lambda: sweep(Duopoly(), AXES, sensitivity=("intercept", "intercept")), "the same parameter"),
         (lambda: sweep(Duopoly(), AXES, keep=("q", "pay_off")), "keep: .* did you mean 'payoff'"),
         (lambda: sweep(Duopoly(), AXES, max_steps=0), "max_steps"),
+        (lambda: at_points(Clash(), {"intercept": [9.0]}), "'intercept' is the name of a parameter and of a result"),
         (lambda: at_points(Duopoly(), {}), "points: give at least one"),
         (lambda: at_points(Duopoly(), {"intercept": [9.0, np.nan]}), "is nan at a point"),
         (lambda: at_points(Duopoly(), {"intercept": [[9.0]]}), "one value for each point"),  # type: ignore[list-item]
