@@ -17,9 +17,8 @@ import xarray as xr
 from jaxtyping import Array, Float
 
 from nashgrid.games import IsoelasticCournot
-from nashgrid.solver import BestResponse, Game, GameError, Leader, Newton, Status, parameter, solve
+from nashgrid.solver import BestResponse, Game, GameError, Leader, Newton, Status, _retry, parameter, solve
 from nashgrid.solver import _devices as devices_module
-from nashgrid.solver import _retry
 from nashgrid.solver._axes import knobs
 from nashgrid.solver._check import prepare
 from nashgrid.solver._points import at_points
