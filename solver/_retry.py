@@ -29,6 +29,8 @@ FIRST_STEPS = 24
 BUCKET = 256
 _CHOICES = (6, 8, 12, 16, FIRST_STEPS, 48, 96)
 _BEGIN = 12
+_SAMPLE = 4096
+"""Points by which that is judged."""
 _JUDGED = 4
 """How many steps all that comes after the last one costs, roughly."""
 
@@ -70,7 +72,7 @@ class TwoPasses:
             for name, value in again.items():
                 results[name][left] = value
         if self.adapt is not None and self.plain:
-            self.first = self.adapt(best_first(results["steps"], self.how.max_steps, self.lanes))
+            self.first = self.adapt(best_first(results["steps"][:_SAMPLE], self.how.max_steps, self.lanes))
         solved = self.solved(results)
         if not solved.all():
             slopes = {derivative(name, knob.name) for name in results for knob in self.how.sensitivity}
@@ -93,7 +95,8 @@ def best_first(steps: Int[np.ndarray, " points"], most: int, lanes: int) -> int:
     """
     together = np.resize(steps, (-(-len(steps) // lanes), lanes)).max(axis=1)
     choices = [*(choice for choice in _CHOICES if choice < most), most]
-    again = [np.mean(np.where((steps > choice) & (choice < most), steps + _JUDGED, 0)) for choice in choices]
+    # One that ends just where the pass does begins anew as well: nobody knows whether it ended.
+    again = [np.mean(np.where((steps >= choice) & (choice < most), steps + _JUDGED, 0)) for choice in choices]
     costs = [np.mean(np.minimum(together, choice)) + more for choice, more in zip(choices, again, strict=True)]
     return choices[int(np.argmin(costs))]
 
