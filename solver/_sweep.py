@@ -7,7 +7,7 @@ import importlib.metadata
 import json
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import jax
@@ -166,7 +166,11 @@ def _shard(shard: tuple[int, int] | None, store: Any) -> tuple[int, int]:
 
 def names(given: Sequence[str]) -> tuple[str, ...]:
     """Names, of which a single one may be written without brackets."""
-    return (given,) if isinstance(given, str) else tuple(given)
+    if isinstance(given, str):
+        return (given,)
+    if not isinstance(given, Iterable) or not all(isinstance(name, str) for name in given):
+        raise GameError(f"names are a list of strings, e.g. ['price'], not {given!r}.")
+    return tuple(given)
 
 
 def provenance(problem: Problem, how: How, one: Any, version: str) -> dict[str, Any]:

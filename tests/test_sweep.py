@@ -284,6 +284,7 @@ def test_listed_points_are_those_of_the_grid(whole):
         (lambda: sweep(Duopoly(), AXES, sensitivity=("costs[0]",)), "did you mean 'cost'"),
         (lambda: sweep(Duopoly(), AXES, sensitivity=("intercept", "intercept")), "the same parameter"),
         (lambda: sweep(Duopoly(), AXES, keep=("q", "pay_off")), "keep: .* did you mean 'payoff'"),
+        (lambda: sweep(Duopoly(), AXES, keep=5), "a list of strings"),  # type: ignore[arg-type]
         (lambda: sweep(Duopoly(), AXES, max_steps=0), "max_steps"),
         (lambda: at_points(Clash(), {"intercept": [9.0]}), "'intercept' is the name of a parameter and of a result"),
         (lambda: at_points(Duopoly(), {}), "points: give at least one"),
