@@ -182,6 +182,7 @@ def measure(series: str, size: int, limit_s: float) -> dict[str, Any]:
             seconds.append(time.perf_counter() - begin[0])
             cpu_s.append(time.process_time() - begin[1])
     residual, steps = np.asarray(answer.residual), np.asarray(answer.steps)
+    peak = peak_mib()
     return {
         "points": points,
         "first_s": first,
@@ -192,7 +193,7 @@ def measure(series: str, size: int, limit_s: float) -> dict[str, Any]:
         "residual_max": float(np.max(residual)) if np.isfinite(residual).all() else None,
         "share_successful": float(np.mean(np.asarray(answer.status) == Status.successful)),
         "idle_mib": idle,
-        "peak_mib": max(idle, peak_mib()),  # The system counts pages late.
+        "peak_mib": max(idle, peak) if idle is not None and peak is not None else None,  # Pages are counted late.
     }
 
 

@@ -27,8 +27,8 @@ def draw(record: dict[str, Any], file: Path) -> None:
         mine = [k for k, row in enumerate(rows) if row["method"] == method]
         ax.plot(x[mine], y[mine] / 1e9, linestyle="none", color=colour, marker=marker, markersize=7, label=label)
         for k in mine:
-            place = {"xytext": (5, 3)} if method == "newton" else {"xytext": (-5, -11), "ha": "right"}
-            ax.annotate(rows[k]["title"], (x[k], y[k] / 1e9), textcoords="offset points", fontsize=7, **place)
+            place, side = ((5, 3), "left") if method == "newton" else ((-5, -11), "right")
+            ax.annotate(rows[k]["title"], (x[k], y[k] / 1e9), place, textcoords="offset points", fontsize=7, ha=side)
     ax.set(xscale="log", yscale="log", xlabel="operations per byte moved (flop/byte)", ylabel="Gflop/s of a core")
     ax.grid(True, which="major", linewidth=0.4, alpha=0.6)
     ax.legend(fontsize=8, frameon=False, loc="lower right")
