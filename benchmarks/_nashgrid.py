@@ -30,7 +30,8 @@ def sweeper(name: str, method: Method, search: GlobalSearch | None) -> Competito
         how = How(where, (), method, TOLERANCE, MAX_STEPS, search, keep)
         made: list[Any] = []
         compile_s = timed(lambda: made.append(kernel_of(case.game, how)))
-        width = min(len(points), default_width(made[0] is not None))
+        most = default_width(made[0])
+        width = -(-len(points) // -(-len(points) // most))  # As few blocks as there must be, of the same size.
         passes = TwoPasses(case.game, how, width)
         if passes.first.kind != "kernel":
             compile_s += timed(lambda: passes.finish(passes.start(points[:width]), points[:width]))
@@ -46,9 +47,9 @@ def sweeper(name: str, method: Method, search: GlobalSearch | None) -> Competito
                     found.append(passes.finish(*started.popleft())[0])
             found += [passes.finish(*each)[0] for each in started]
             # Points are the last axis in memory.
-            z = np.concatenate([results[case.strategy].T for results in found], axis=-1).T
-            status = np.concatenate([results["status"] for results in found])
-            return Answer(z, None if search is None else status == Status.successful)
+            z, status = [each[case.strategy].T for each in found], [each["status"] for each in found]
+            z, status = (x[0] if len(x) == 1 else np.concatenate(x, axis=-1) for x in (z, status))
+            return Answer(z.T, None if search is None else status == int(Status.successful))
 
         return Prepared(compile_s, run)
 

@@ -81,7 +81,7 @@ def measured(name: str, count: int) -> list[dict[str, Any]]:
     method, search, power = METHODS[name]
     game = FlatTops(power=power)
     how = How(knobs(game, AXES, "axes"), (), method, TOLERANCE, MAX_STEPS, search)
-    width = min(count, default_width(kernel_of(game, how) is not None))
+    width = min(count, default_width(kernel_of(game, how)))
     passes = TwoPasses(game, how, width)
     given = {share: points(count if share < 1.0 else max(count // 20, 1), share) for share in SHARES}
     found: dict[float, dict[str, np.ndarray]] = {}

@@ -33,6 +33,8 @@ _TOGETHER = 64
 """Points that a processor core solves together: few enough to stay in its cache, and to stop early."""
 _APART = 1024
 """The same where arrays are taken apart: enough that calling an operation costs little beside it."""
+_LINES = 4000
+"""Length of a kernel's text from which on that many points take a core long enough."""
 MOST = 300_000
 """Instructions of a kernel: what compiles within a minute, as it would by XLA."""
 
@@ -275,12 +277,13 @@ def _fused() -> bool:
     return devices()[0].platform == "cpu" and fuses_loops()
 
 
-def default_width(kernel: bool) -> int:
+def default_width(kernel: Kernel | None) -> int:
     """How many points at a time suit the devices, or a kernel on all cores of the processor: some thousands for a core,
     more for an accelerator."""
     on = devices()
-    if kernel:
-        return 16 * _APART * cores()
+    if kernel is not None:
+        # Python's work for a block, which all cores wait for, is a small part of theirs.
+        return 16 * _APART * cores() * min(max(_LINES // kernel.lines, 1), 4)
     return len(on) * ((16 * _APART if _fused() else 2**11) if on[0].platform == "cpu" else 2**18)
 
 

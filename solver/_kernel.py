@@ -47,7 +47,7 @@ class Kernel:
 
     def __init__(self, function: Callable, shared: Any, row: jax.ShapeDtypeStruct, most: int):
         text, shapes, self.lanes = written(function, shared, row, most)
-        self.row = row
+        self.row, self.lines = row, text.count("\n")
         self.leaves, self.structure = jax.tree.flatten(shapes)
         self._engine = _compiled(text)
         kind = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 3, ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64)
@@ -72,8 +72,8 @@ class Running:
     def __init__(self, kernel: Kernel, shared: Any, rows: Shaped[np.ndarray, "lanes column"]):
         self._parts: list[Future] = []
         self._kernel, self._count = kernel, len(rows)
-        stride = -(-self._count // kernel.lanes) * kernel.lanes
-        # Lanes last, and whole vectors of them: the last point again where there are no more.
+        stride = max(self._count, kernel.lanes)
+        # Lanes last, and at least one vector of them: the last point again where there are no more.
         columns = rows.T
         if stride != self._count or columns.dtype != kernel.row.dtype or not columns.flags.c_contiguous:
             columns = np.empty((rows.shape[1], stride), kernel.row.dtype)

@@ -74,12 +74,14 @@ def _text(closed: ClosedJaxpr, shared: Any, row: Any, most: int) -> tuple[str, b
 define void @kernel(ptr %shared, ptr %rows, ptr %outs, i64 %stride, i64 %first, i64 %last) {{
 begin:
   {room}
+  %final = sub i64 %stride, {lanes()}
   %any = icmp slt i64 %first, %last
   br i1 %any, label %entry, label %end
 entry:
-  %lane = phi i64 [%first, %begin], [%next, %{region.block}]
+  %place = phi i64 [%first, %begin], [%next, %{region.block}]
+  %lane = call i64 @llvm.smin.i64(i64 %place, i64 %final)
   {body}
-  %next = add i64 %lane, {lanes()}
+  %next = add i64 %place, {lanes()}
   %more = icmp slt i64 %next, %last
   br i1 %more, label %entry, label %end
 end:
@@ -90,7 +92,8 @@ end:
     )
 
 
-# Each core takes the next block that none has taken, without a word to Python, whose lock would make it wait.
+# Each core takes the next block that none has taken, without a word to Python, whose lock would make it wait. The last
+# lanes begin where they end with the last point: some points are computed twice, and are the same.
 _BLOCKS = """
 define void @blocks(ptr %shared, ptr %rows, ptr %outs, i64 %stride, ptr %taken, i64 %block) {
 begin:

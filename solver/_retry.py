@@ -64,27 +64,29 @@ class TwoPasses:
         """The results of both passes, and the number of points solved."""
         first, running = started
         results = first.finish(running, points)
-        cut = results["steps"] >= first.max_steps if self.plain else False
-        left = np.flatnonzero(~self.solved(results) | cut)
-        if self.second not in (None, first) and len(left):
+        unsolved = self.unsolved(results)
+        again = unsolved | (results["steps"] >= first.max_steps) if self.plain else unsolved
+        if self.second not in (None, first) and again.any():
+            left = np.flatnonzero(again)
             results = {name: np.array(value) for name, value in results.items()}
-            again = self.second.finish(self.second.start(points[left]), points[left])
-            for name, value in again.items():
+            for name, value in self.second.finish(self.second.start(points[left]), points[left]).items():
                 results[name][left] = value
+            unsolved = self.unsolved(results)
         if self.adapt is not None and self.plain:
             self.first = self.adapt(best_first(results["steps"][:_SAMPLE], self.how.max_steps, self.lanes))
-        solved = self.solved(results)
-        if not solved.all():
+        failed = int(np.count_nonzero(unsolved))
+        if failed:
             slopes = {derivative(name, knob.name) for name in results for knob in self.how.sensitivity}
             for name in slopes & results.keys():  # A point that is no equilibrium has no derivative.
-                results[name] = np.where(_along(solved, results[name]), results[name], np.nan)
-        return results, int(solved.sum())
+                results[name] = np.where(_along(unsolved, results[name]), np.nan, results[name])
+        return results, len(unsolved) - failed
 
-    def solved(self, results: Results) -> Bool[np.ndarray, " points"]:
-        """Whether each point has an equilibrium, or a first-order point if that is all that was asked for."""
+    def unsolved(self, results: Results) -> Bool[np.ndarray, " points"]:
+        """Whether each point lacks an equilibrium, or a first-order point if that is all that was asked for."""
+        # Of the numbers, not of the enumeration, which costs as much as a solver does.
         status = results["status"]
-        done = status == Status.successful
-        return done if self.how.search is not None else done | (status == Status.first_order)
+        left = status != int(Status.successful)
+        return left if self.how.search is not None else left & (status != int(Status.first_order))
 
 
 def best_first(steps: Int[np.ndarray, " points"], most: int, lanes: int) -> int:
@@ -93,12 +95,18 @@ def best_first(steps: Int[np.ndarray, " points"], most: int, lanes: int) -> int:
     `lanes` points next to each other take as many as the slowest of them or as there are; those that are left, close to
     each other then, begin anew.
     """
+    if steps.max() < _CHOICES[0] <= most:  # Nothing would be cut.
+        return _CHOICES[0]
     together = np.resize(steps, (-(-len(steps) // lanes), lanes)).max(axis=1)
-    choices = [*(choice for choice in _CHOICES if choice < most), most]
+    choices = np.array([*(choice for choice in _CHOICES if choice < most), most])
+    # By how many points take so many steps: there are few different numbers of them.
+    taken, points = np.unique(steps, return_counts=True)
+    longest, vectors = np.unique(together, return_counts=True)
     # One that ends just where the pass does begins anew as well: nobody knows whether it ended.
-    again = [np.mean(np.where((steps >= choice) & (choice < most), steps + _JUDGED, 0)) for choice in choices]
-    costs = [np.mean(np.minimum(together, choice)) + more for choice, more in zip(choices, again, strict=True)]
-    return choices[int(np.argmin(costs))]
+    anew = (taken >= choices[:, None]) & (choices[:, None] < most)
+    again = np.where(anew, taken + _JUDGED, 0) @ points / len(steps)
+    costs = np.minimum(longest, choices[:, None]) @ vectors / len(together) + again
+    return int(choices[np.argmin(costs)])
 
 
 def _once(method: Method) -> Method:
