@@ -59,11 +59,6 @@ def newton(
 
     def step(state: _State) -> _State:
         point = conditions.at(state.z)
-        if conditions.linear:
-            # Far away, the own Newton steps say little about which bounds are active in the end; if none is, one step
-            # is enough.
-            inside = (state.z > conditions.lower) & (state.z < conditions.upper)
-            point = point._replace(free=point.free | ((state.steps == 0) & inside))
         finite = conditions.regular(point)
         # A set of active bounds that changes may raise the residual for a step or two: the last two bound it. Strictly,
         # so that two points cannot alternate for ever.
@@ -95,6 +90,7 @@ def newton(
             steps=state.steps + 1,
         )
 
+    z, begun = _without_bounds(conditions, z, max_steps) if conditions.linear else (z, jnp.zeros((), bool))
     begin = _State(
         z=z,
         base=z,
@@ -105,7 +101,22 @@ def newton(
         base_residual=jnp.zeros_like(infinity),
         residual=infinity,
         concave=jnp.zeros((), bool),
-        steps=jnp.zeros((), jnp.int32),
+        steps=begun.astype(jnp.int32),
     )
     end = iterate(unfinished, step, begin)
     return Iterate(end.z, end.residual, end.steps, end.residual <= tol), end.concave
+
+
+def _without_bounds(
+    conditions: Conditions, z: Float[Array, " strategy"], max_steps: Steps
+) -> tuple[Float[Array, " strategy"], Bool[Array, ""]]:
+    """One step as if there were no bounds, projected on them; and whether it was taken.
+
+    Of linear conditions it is the solution if no bound is active there. Outside of the loop, as it asks for less than
+    the steps that come after it: which bounds are active, how far to go, and how good the start is.
+    """
+    point = conditions.at(z)
+    anywhere = point._replace(free=jnp.ones(z.shape, bool), target=z, reach=jnp.full_like(z, jnp.inf))
+    ahead = z + conditions.newton_step(anywhere)
+    taken = jnp.all(jnp.isfinite(ahead)) & (max_steps > 0)
+    return jnp.where(taken, jnp.clip(ahead, conditions.lower, conditions.upper), z), taken
