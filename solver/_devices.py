@@ -23,7 +23,7 @@ from ._axes import Knob, put, take
 from ._configure import fuses_loops
 from ._equilibrium import equilibrium
 from ._game import Problem
-from ._kernel import Kernel, Running, available, cores, kernel
+from ._kernel import Addressed, Kernel, Running, available, cores, kernel
 from ._labels import derivative, evidence, kept, reported
 from ._lowering import over_lanes
 from ._method import Steps
@@ -188,7 +188,7 @@ class KernelLanes:
 
     def __init__(self, problem: Problem, kernel: Kernel, max_steps: int, width: int):
         self.kernel, self.width, self.max_steps = kernel, width, max_steps
-        self.shared = eqx.partition(problem, eqx.is_array)[0], np.int32(max_steps)
+        self.shared = Addressed(jax.tree.leaves((eqx.partition(problem, eqx.is_array)[0], np.int32(max_steps))))
 
     def start(self, points: Float[np.ndarray, "points axis"]) -> Running:
         """Begin computing; does not wait."""

@@ -24,7 +24,7 @@ from nashgrid.games import (
 from nashgrid.solver import BestResponse, Game, GlobalSearch, Newton, Status, _devices, _kernel, parameter, sweep
 from nashgrid.solver._axes import knobs
 from nashgrid.solver._devices import How, kernel_of
-from nashgrid.solver._kernel import Kernel, kernel
+from nashgrid.solver._kernel import Addressed, Kernel, kernel
 from nashgrid.solver._kernel_ir import UnsupportedError
 from nashgrid.solver._lowering import over_lanes
 from nashgrid.solver._retry import FIRST_STEPS
@@ -226,10 +226,10 @@ def test_a_call_that_is_dropped_keeps_its_memory_and_computes_nothing_more(monke
         left.append(np.array(memory()))
 
     monkeypatch.setattr(built, "_call", call)
-    running = built.start((), np.ones((3 * _kernel._BLOCK, 1)))
-    running._outs[0][:] = 7.0
+    running = built.start(Addressed(()), np.ones((3 * _kernel._BLOCK, 1)))
+    running._outs.arrays[0][:] = 7.0
     begun.wait(60.0)
-    memory, parts = weakref.ref(running._outs[0]), running._parts
+    memory, parts = weakref.ref(running._outs.arrays[0]), running._parts
     del running
     go_on.set()
     parts[0].result(60.0)
@@ -273,7 +273,7 @@ def test_what_all_points_share_is_an_argument():
 def test_many_points_and_several_calls_at_once():
     built = Kernel(lambda _, x: (x[0] - x[1], x.sum()), (), jax.ShapeDtypeStruct((2,), jnp.float64), MOST)
     rows = [np.random.default_rng(k).normal(size=(count, 2)) for k, count in enumerate((1, 8, 5000, 3001))]
-    for each, started in [(r, built.start((), r)) for r in rows]:
+    for each, started in [(r, built.start(Addressed(()), r)) for r in rows]:
         difference, total = started.results()
         np.testing.assert_array_equal(difference, each[:, 0] - each[:, 1])
         np.testing.assert_array_equal(total, each[:, 0] + each[:, 1])
