@@ -12,7 +12,7 @@ from typing import NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from ._conditions import Conditions, conditions_of
 from ._game import Game
@@ -31,20 +31,29 @@ class Found(NamedTuple):
 
 
 @eqx.filter_custom_jvp
-def implicit(game: Game, z: Float[Array, " strategy"], *, search, max_steps: Steps, tol: float, kinks: bool) -> Found:
-    """`search(game, z, max_steps)`, differentiated by the implicit function theorem instead of through its iterations.
+def implicit(
+    game: Game,
+    z: Float[Array, " strategy"],
+    *,
+    search,
+    max_steps: Steps,
+    final: Bool[Array, ""] | bool,
+    tol: float,
+    kinks: bool,
+) -> Found:
+    """`search(game, z, max_steps, final)`, differentiated by the implicit function theorem, not through its iterations.
 
     The most steps may be traced, and JAX has to know: what `search` holds is hidden from it.
     """
     del tol, kinks
-    return search(game, z, max_steps)
+    return search(game, z, max_steps, final)
 
 
 @implicit.def_jvp
-def _rule(primals, tangents, *, search, max_steps, tol, kinks):
+def _rule(primals, tangents, *, search, max_steps, final, tol, kinks):
     game, start = primals
     tangent, _ = tangents
-    found = implicit(game, start, search=search, max_steps=max_steps, tol=tol, kinks=kinks)
+    found = implicit(game, start, search=search, max_steps=max_steps, final=final, tol=tol, kinks=kinks)
     z = found.z
     layout = layout_of(game)
     point = conditions_of(game, layout, z.dtype).at(z)

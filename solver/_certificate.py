@@ -36,12 +36,13 @@ def certify(
     tol: float,
     kinks: bool,
     shape: Shape,
+    wanted: Bool[Array, ""] | bool = True,
 ) -> tuple[Certificate, Bool[Array, ""]]:
     """The certificate of the profile z, and whether payoffs and derivatives were finite wherever they were needed.
 
     `judged` is the game whose payoffs the deviation search compares: the same, except in sequential play. With `kinks`,
     where the conditions fail by more than `tol`, slopes on both sides are looked at (see `_kinks`). What the
-    `shape` of the payoffs allows is left out of the search.
+    `shape` of the payoffs allows is left out of the search; all of it, if it is not `wanted`.
     """
     game, layout, lower, upper = conditions.game, conditions.layout, conditions.lower, conditions.upper
     payoff, gradient, jacobian = own_derivatives(game, layout, z)
@@ -74,7 +75,8 @@ def certify(
         seen = jnp.full_like(gain, jnp.inf)  # The curvature is the same everywhere.
     else:
         edges = shape is Shape.edged
-        best, gain, defined, seen = deviations(conditions, z, size, search, judged, ways, kinked=at_kinks, edges=edges)
+        options = {"kinked": at_kinks, "edges": edges, "wanted": wanted}
+        best, gain, defined, seen = deviations(conditions, z, size, search, judged, ways, **options)
     if peak is not None:
         best, gain = _higher(layout, peak, best, gain)
     scale = payoff_scale(layout, z, payoff, curvature, size, seen)

@@ -9,7 +9,7 @@ of such a program is fixed: the last points of a sweep are padded, and nothing i
 import dataclasses
 import functools
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import equinox as eqx
 import jax
@@ -17,16 +17,15 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AxisType, Mesh
 from jax.sharding import PartitionSpec as P
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
 from ._axes import Knob, put, take
 from ._configure import fuses_loops
 from ._equilibrium import equilibrium
-from ._game import Problem
+from ._game import Game, Problem
 from ._kernel import Addressed, Kernel, Running, available, cores, kernel
 from ._labels import derivative, evidence, kept, reported
 from ._lowering import over_lanes
-from ._method import Steps
 from ._solution import Equilibrium
 
 _TOGETHER = 64
@@ -42,6 +41,14 @@ Results = dict[str, Any]
 """Name of a variable -> its values, points first."""
 
 
+class Limit(NamedTuple):
+    """How far a kernel goes this time."""
+
+    steps: Any
+    final: Any
+    """Whether what takes that many steps will not be solved again."""
+
+
 @dataclasses.dataclass(frozen=True)
 class How:
     """All that is fixed in a program besides the structure of the problem; hashable."""
@@ -55,22 +62,24 @@ class How:
     keep: tuple[str, ...] | None = None
     """Names of the variables that are wanted; all if None."""
 
-    def solve(self, problem: Problem, max_steps: Steps | None = None) -> Equilibrium:
+    def solve(self, problem: Problem, limit: "Limit | None" = None) -> Equilibrium:
         """The equilibrium of one problem, in fewer steps if wanted."""
-        most = self.max_steps if max_steps is None else max_steps
-        return equilibrium(problem, self.method, tol=self.tol, max_steps=most, search=self.search)
+        options: dict[str, Any] = {"tol": self.tol, "max_steps": self.max_steps, "search": self.search}
+        if limit is not None:
+            options["max_steps"] = limit.steps
+            if isinstance(problem, Game):
+                options["final"] = limit.final
+        return equilibrium(problem, self.method, **options)
 
-    def point(
-        self, problem: Problem, values: Float[Array, " axis"], max_steps: Steps | None = None
-    ) -> dict[str, Array]:
+    def point(self, problem: Problem, values: Float[Array, " axis"], limit: "Limit | None" = None) -> dict[str, Array]:
         """All variables at one point of the grid."""
         problem = put(problem, self.axes, list(values))
         if not self.sensitivity:
-            eq = self.solve(problem, max_steps)
+            eq = self.solve(problem, limit)
             return kept(reported(eq) | evidence(eq), self.keep)
 
         def real(theta: tuple[Array, ...]) -> tuple[dict[str, Array], Equilibrium]:
-            eq = self.solve(put(problem, self.sensitivity, theta), max_steps)
+            eq = self.solve(put(problem, self.sensitivity, theta), limit)
             wanted = kept(reported(eq), self.keep)
             return {k: v for k, v in wanted.items() if jnp.issubdtype(v.dtype, jnp.floating)}, eq
 
@@ -101,7 +110,7 @@ def program(problem: Problem, how: How) -> Any:
 def kernel_of(problem: Problem, how: How) -> Kernel | None:
     """The kernel of a problem; the same object for the same arguments. None where there can be none.
 
-    What all points share are the arrays of the problem and the most steps, which `how` does not decide.
+    What all points share are the arrays of the problem and a `Limit`, which `how` does not decide.
     """
     if devices()[0].platform != "cpu" or not available():
         return None
@@ -117,12 +126,12 @@ def _kernel(
 ) -> Kernel | None:
     static = _static(parts)
 
-    def one(shared: tuple[Any, Int[Array, ""]], values: Float[Array, " axis"]) -> Results:
-        arrays, max_steps = shared
-        return how.point(eqx.combine(arrays, static), values, max_steps)
+    def one(shared: tuple[Any, Limit], values: Float[Array, " axis"]) -> Results:
+        arrays, limit = shared
+        return how.point(eqx.combine(arrays, static), values, limit)
 
     arrays = jax.tree.unflatten(structure, [jax.ShapeDtypeStruct(*leaf) for leaf in leaves])
-    shared = arrays, jax.ShapeDtypeStruct((), jnp.int32)
+    shared = arrays, Limit(jax.ShapeDtypeStruct((), jnp.int32), jax.ShapeDtypeStruct((), jnp.bool_))
     return kernel(one, shared, jax.ShapeDtypeStruct((len(how.axes),), dtype), MOST)
 
 
@@ -182,13 +191,15 @@ class Program(Protocol):
 
 
 class KernelLanes:
-    """A kernel of `kernel_of` with the most steps it may take: any number of points."""
+    """A kernel of `kernel_of` with the most steps it may take: any number of points. If these are not `final`, what
+    takes as many is left unfinished."""
 
     kind = "kernel"
 
-    def __init__(self, problem: Problem, kernel: Kernel, max_steps: int, width: int):
+    def __init__(self, problem: Problem, kernel: Kernel, max_steps: int, width: int, final: bool):
         self.kernel, self.width, self.max_steps = kernel, width, max_steps
-        self.shared = Addressed(jax.tree.leaves((eqx.partition(problem, eqx.is_array)[0], np.int32(max_steps))))
+        limit = Limit(np.int32(max_steps), np.bool_(final))
+        self.shared = Addressed(jax.tree.leaves((eqx.partition(problem, eqx.is_array)[0], limit)))
 
     def start(self, points: Float[np.ndarray, "points axis"]) -> Running:
         """Begin computing; does not wait."""

@@ -61,9 +61,11 @@ def nash(
     search: GlobalSearch | None,
     judged: Callable[[Game], Game] = lambda game: game,
     kinks: bool = True,
+    final: Bool[Array, ""] | bool = True,
 ) -> Equilibrium:
     """The Nash equilibrium of a game of simultaneous play. Deviations are compared by the payoffs of `judged(game)`;
-    `kinks` says whether kinks and jumps of payoffs are looked for: never with constraints."""
+    `kinks` says whether kinks and jumps of payoffs are looked for: never with constraints. If not `final`, what takes
+    `max_steps` will be solved again with more of them, and is not looked at any further."""
     play = priced(game)
     layout, dtype = layout_of(play), dtype_of(play)
     options = {"layout": layout, "method": method, "tol": tol, "search": search}
@@ -72,7 +74,7 @@ def nash(
     shape = shape_of_payoffs(play, layout, dtype) if plain else Shape.smooth
     kinks = search is not None and shape is Shape.edged and bool(lone(layout).any())
     search_for = functools.partial(_search, judged=judged, kinks=kinks, shape=shape, **options)
-    found = implicit(play, begin, search=search_for, max_steps=max_steps, tol=tol, kinks=kinks)
+    found = implicit(play, begin, search=search_for, max_steps=max_steps, final=final, tol=tol, kinks=kinks)
     s = layout.unflatten(found.z)
     multipliers = {}
     if isinstance(play, Priced):
@@ -121,6 +123,7 @@ def _search(
     game: Game,
     begin: Float[Array, " strategy"],
     max_steps: Steps,
+    final: Bool[Array, ""] | bool,
     *,
     judged,
     kinks: bool,
@@ -134,12 +137,14 @@ def _search(
     if shape is Shape.quadratic:
         conditions = dataclasses.replace(conditions, linear=True)
 
-    def evidence(z: Float[Array, " strategy"], judged: Game) -> tuple[Certificate, Bool[Array, ""]]:
+    def evidence(
+        z: Float[Array, " strategy"], judged: Game, wanted: Bool[Array, ""] | bool
+    ) -> tuple[Certificate, Bool[Array, ""]]:
         if isinstance(conditions, Pooling):
             return certify_aggregative(conditions, z, search)
         if isinstance(conditions, KKT):
             return certify_constrained(conditions, z, search, judged)
-        return certify(conditions, z, search, judged, tol=tol, kinks=kinks, shape=shape)
+        return certify(conditions, z, search, judged, tol=tol, kinks=kinks, shape=shape, wanted=wanted)
 
     if search is None:
         end = method.run(conditions, begin, tol=tol, max_steps=max_steps)
@@ -153,10 +158,11 @@ def _search(
         left = max_steps - state.steps
         end = method.run(conditions, state.onward, tol=tol, max_steps=jnp.where(state.at_kink, 0, left))
         end = end._replace(z=jnp.where(state.at_kink, state.onward, end.z))
-        certificate, finite = evidence(end.z, judged(game))
+        wanted = True if final is True else final | (state.steps + end.steps < max_steps)
+        certificate, finite = evidence(end.z, judged(game), wanted)
         # A payoff that curves upwards in its owner's free strategies is at no maximum, whatever the samples say.
         maximum = certificate.concavity <= float(jnp.finfo(begin.dtype).eps) ** (1 / 3)
-        no_gain = (certificate.regret <= tol) & maximum
+        no_gain = (certificate.regret <= tol) & maximum & wanted
         status = _status(conditions, begin, end.z, finite, certificate.residual <= tol, no_gain, tol)
         # Only the firm that gains most moves: if all did, they could miss each other for ever.
         relative = certificate.gain / certificate.payoff_scale

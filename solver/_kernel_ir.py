@@ -173,6 +173,8 @@ class Instructions(Elements):
     ):
         super().__init__(lanes())
         self.region, self.emit, self.outside, self.branch = region, emit, outside, branch
+        self.active: Element = np.bool_(True) if outside is None else outside.active
+        """The lanes that are computed for; for others, those that have left a loop around this, anything will do."""
 
     def inside(self, branch: bool = False) -> "Instructions":
         """For a loop, or for a branch."""

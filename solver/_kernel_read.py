@@ -197,7 +197,9 @@ def _while(elements: Instructions, params: dict[str, Any], arguments: list[Value
     loop = Loop(elements, _flat(begin))
     state, inside = _like(begin, loop.state), loop.inside
     (go,) = _read(inside, params["cond_jaxpr"], [*of_cond, *state])
-    loop.body(functools.reduce(functools.partial(inside.op, lax.or_p), go.flat, np.bool_(False)))
+    go = filled(go.shape, go.dtype, [inside.op(lax.and_p, elements.active, each) for each in go.flat])
+    inside.active = functools.reduce(functools.partial(inside.op, lax.or_p), go.flat, np.bool_(False))
+    loop.body(inside.active)
     new = _read(inside, params["body_jaxpr"], [*of_body, *state])
     loop.again(_flat([where(inside, go, a, b) for a, b in zip(new, state, strict=True)]))
     return state
@@ -213,7 +215,9 @@ def _cond(elements: Instructions, params: dict[str, Any], arguments: list[Value]
     results = []
     for k, branch in enumerate(branches):
         wanted = elements.op(lax.and_p, later[k], elements.op(lax.not_p, later[k + 1]))
+        wanted = elements.op(lax.and_p, elements.active, wanted)
         part = Branch(elements)
+        part.inside.active = wanted
         values = _read(part.inside, branch, operands)
         flat = part.end(wanted, _flat(values))
         results.append(_like(values, flat))

@@ -47,9 +47,10 @@ class TwoPasses:
         kernel = kernel_of(problem, how)
         if kernel is not None:
             self.lanes = kernel.lanes
-            self.adapt = functools.cache(functools.partial(KernelLanes, problem, kernel, width=width))
-            self.second = self.adapt(how.max_steps)
-            self.first = self.adapt(min(_BEGIN, how.max_steps)) if self.plain else self.second
+            most = how.max_steps
+            self.adapt = functools.cache(lambda n: KernelLanes(problem, kernel, n, width, final=n >= most))
+            self.second = self.adapt(most)
+            self.first = self.adapt(min(_BEGIN, most)) if self.plain else self.second
             return
         steps = min(FIRST_STEPS, how.max_steps)
         short = dataclasses.replace(how, method=_once(how.method), max_steps=steps)

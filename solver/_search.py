@@ -69,6 +69,7 @@ def deviations(
     feasible: Feasible | None = None,
     kinked: Bool[Array, " strategy"] | None = None,
     edges: bool = False,
+    wanted: Bool[Array, ""] | bool = True,
 ) -> tuple[Float[Array, " strategy"], Float[Array, " firm"], Bool[Array, ""], Float[Array, " firm"]]:
     """Every firm's best deviation from z found (all in one vector, each against the others in z), the gains, whether
     payoffs were free of NaN, and the largest payoff of each firm that was seen, in absolute value.
@@ -77,14 +78,15 @@ def deviations(
     found are climbed in the game of `conditions`. `steepest` is the direction in which each firm's own payoff curves
     upwards most, which firms with several strategies try too. With constraints, points that are not `feasible` are
     moved to where they are, and do not count if that fails. Of those that are `kinked` no parabola tells what the
-    nearest summit gains. `edges` says whether payoffs may have kinks or jumps.
+    nearest summit gains. `edges` says whether payoffs may have kinks or jumps. What is not `wanted` is left out: no
+    gain, found by nobody.
     """
     layout = conditions.layout
     firms = jnp.arange(layout.firms, dtype=jnp.int32)
 
     def one(of):
         firm, way = of
-        return _deviation(conditions, z, scale, firm, search, judged, way, feasible, kinked, edges)
+        return _deviation(conditions, z, scale, firm, search, judged, way, feasible, kinked, edges, wanted)
 
     found = in_blocks(one, (firms, steepest), search.points * layout.size)
     best = z
@@ -107,6 +109,7 @@ def _deviation(
     feasible: Feasible | None,
     kinked,
     edges,
+    wanted,
 ) -> Deviation:
     layout = conditions.layout
     count = layout.own.shape[1]
@@ -232,7 +235,7 @@ def _deviation(
         return Deviation(best, gain, defined, highest), rough, gain > _PLENTY * highest
 
     def again(state: _Looks) -> Bool[Array, ""]:
-        return (state.number == 0) | (state.going & (state.number < len(parts[0])))
+        return wanted & ((state.number == 0) | (state.going & (state.number < len(parts[0]))))
 
     def go_on(state: _Looks) -> _Looks:
         at = np.arange(len(parts[0]), dtype=np.int32) == state.number

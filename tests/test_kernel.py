@@ -23,7 +23,7 @@ from nashgrid.games import (
 )
 from nashgrid.solver import BestResponse, Game, GlobalSearch, Newton, Status, _devices, _kernel, parameter, sweep
 from nashgrid.solver._axes import knobs
-from nashgrid.solver._devices import How, kernel_of
+from nashgrid.solver._devices import How, Limit, kernel_of
 from nashgrid.solver._kernel import Addressed, Kernel, kernel
 from nashgrid.solver._kernel_ir import UnsupportedError
 from nashgrid.solver._lowering import over_lanes
@@ -322,7 +322,7 @@ def test_solvers_are_those_of_vmap(name):
     arrays, static = eqx.partition(game, eqx.is_array)
     built = kernel_of(game, how)
     assert built is not None
-    found = built.run((arrays, np.int32(how.max_steps)), rows)
+    found = built.run((arrays, Limit(np.int32(how.max_steps), np.bool_(True))), rows)
     one = jax.vmap(lambda arrays, row: how.point(eqx.combine(arrays, static), row), in_axes=(None, 0))
     wanted = jax.jit(one)(arrays, rows)
     assert found.keys() == wanted.keys()
