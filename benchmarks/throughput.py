@@ -97,7 +97,7 @@ def measure(
             "repetitions": REPETITIONS,
             "repetition_s": SHORTEST_S,
             "limit_s": LIMIT_S,
-            "start": "middle of the bounds; in logit_bertrand_3 all but nashgrid: cost + 1/price_coefficient",
+            "start": "middle of the bounds; in logit_bertrand_3 cost + 1/price_coefficient",
             "residual": "max |z - clip(z + g/|h|, lower, upper)| / max |z|, from the payoff by jax.grad",
             "games": {case.name: _described(case) for case in chosen},
             "competitors": {c.name: c.description for c in competitors},

@@ -95,6 +95,10 @@ class LogitBertrand(Game):
         appeal = jax.nn.logsumexp(self.quality - alpha * self.cost) - 1.0
         return {"price": (self.cost, self.cost + 2.0 * (1.0 + jax.nn.softplus(appeal)) / alpha)}
 
+    def start(self) -> dict[str, ArrayLike]:
+        """The prices of firms that are small: a markup of 1/alpha, below which no equilibrium price is."""
+        return {"price": self.cost + 1.0 / self.price_coefficient}
+
     def shares(self, price: Float[Array, " product"]) -> Float[Array, " product"]:
         """Market shares s_j; the rest, 1 - sum_j s_j, takes the outside good."""
         utility = self.quality - self.price_coefficient * price
