@@ -8,6 +8,7 @@ of such a program is fixed: the last points of a sweep are padded, and nothing i
 
 import dataclasses
 import functools
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
@@ -107,23 +108,26 @@ def program(problem: Problem, how: How) -> Any:
     return _program(_hashable(problem), how, devices())
 
 
-def kernel_of(problem: Problem, how: How) -> Kernel | None:
+def kernel_of(problem: Problem, how: How, points: float | None = None) -> Kernel | None:
     """The kernel of a problem; the same object for the same arguments. None where there can be none.
 
-    What all points share are the arrays of the problem and a `Limit`, which `how` does not decide.
+    What all points share are the arrays of the problem and a `Limit`, which `how` does not decide. It is made ready for
+    so many `points` more if that is given, for many if it has not been used before.
     """
     if devices()[0].platform != "cpu" or not available():
         return None
     arrays = eqx.partition(problem, eqx.is_array)[0]
     leaves, structure = jax.tree.flatten(arrays)
     how, dtype = dataclasses.replace(how, max_steps=0), jnp.result_type(float)
-    return _kernel(_hashable(problem), how, structure, tuple((leaf.shape, leaf.dtype) for leaf in leaves), dtype)
+    kinds = tuple((leaf.shape, leaf.dtype) for leaf in leaves)
+    return _kernel(_hashable(problem), how, structure, kinds, dtype)(points)
 
 
 @functools.lru_cache(maxsize=16)
 def _kernel(
     parts: tuple[Any, ...], how: How, structure: Any, leaves: tuple[Any, ...], dtype: jnp.dtype
-) -> Kernel | None:
+) -> Callable[[float | None], Kernel | None]:
+    """The kernel, made ready for so many points when it is asked for."""
     static = _static(parts)
 
     def one(shared: tuple[Any, Limit], values: Float[Array, " axis"]) -> Results:
@@ -132,7 +136,17 @@ def _kernel(
 
     arrays = jax.tree.unflatten(structure, [jax.ShapeDtypeStruct(*leaf) for leaf in leaves])
     shared = arrays, Limit(jax.ShapeDtypeStruct((), jnp.int32), jax.ShapeDtypeStruct((), jnp.bool_))
-    return kernel(one, shared, jax.ShapeDtypeStruct((len(how.axes),), dtype), MOST)
+    row = jax.ShapeDtypeStruct((len(how.axes),), dtype)
+    made: list[Kernel | None] = []
+
+    def ready(points: float | None) -> Kernel | None:
+        if not made:
+            made.append(kernel(one, shared, row, MOST, math.inf if points is None else points))
+        elif made[0] is not None and points is not None:
+            made[0].expect(points)
+        return made[0]
+
+    return ready
 
 
 def shapes(problem: Problem, how: How) -> Equilibrium:

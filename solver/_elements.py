@@ -20,9 +20,12 @@ Element = Any
 """A NumPy scalar or array (known), or a JAX array: of shape (), or (*long axes, lanes) with axes that may be 1."""
 
 
+_KNOWN = (np.generic, np.ndarray)
+
+
 def is_known(x: Element) -> bool:
     """Whether an element is a number already, or several of them."""
-    return isinstance(x, np.generic | np.ndarray)
+    return isinstance(x, _KNOWN)
 
 
 class Elements:
@@ -42,9 +45,8 @@ class Elements:
         if found is not None:
             return found
         keys = [self.key(x) for x in operands]
-        if primitive.name in _COMMUTES:
-            keys.sort(key=repr)
-        key = (primitive.name, *((k, str(v)) for k, v in sorted(params.items()) if v is not None), *keys)
+        given = tuple((k, str(v)) for k, v in sorted(params.items()) if v is not None) if params else ()
+        key = (primitive.name, given, frozenset(keys) if primitive.name in _COMMUTES else tuple(keys))
         return self.once(key, operands, lambda: self.bind(primitive, params, operands))
 
     def bind(self, primitive: Any, params: dict[str, Any], operands: list[Element]) -> Element:
@@ -94,15 +96,22 @@ _FUNCTIONS = {"and": "bitwise_and", "or": "bitwise_or", "xor": "bitwise_xor", "n
 
 
 def _fold(primitive: Any, params: dict[str, Any], operands: list[Element]) -> Element:
-    quick = _FOLDS.get(primitive.name)
-    if quick is None:
-        shape = np.broadcast_shapes(*(np.shape(x) for x in operands))
-        with jax.ensure_compile_time_eval():
-            made = primitive.bind(*(jnp.broadcast_to(jnp.asarray(x), shape) for x in operands), **params)
-        return simplest(np.asarray(made))
-    kind = operands[-1].dtype if primitive.name in _OF_ONE_KIND else None
+    # Without JAX where NumPy does the same: calling it takes a hundred times as long.
+    name, kind = primitive.name, operands[-1].dtype
     with np.errstate(all="ignore"):
-        return simplest(np.asarray(quick(*operands), kind))
+        if name in _FOLDS:
+            return simplest(np.asarray(_FOLDS[name](*operands), kind if name in _OF_ONE_KIND else None))
+        if name in _FOLDS_OF and kind.kind in _FOLDS_OF[name][0]:
+            return simplest(np.asarray(_FOLDS_OF[name][1](*operands), kind))
+        if name == "select_n" and operands[0].dtype == np.bool_ and len(operands) == 3:
+            which, no, yes = operands
+            return simplest(np.where(which, yes, no))
+        if name == "convert_element_type" and not (kind.kind == "f" and np.dtype(params["new_dtype"]).kind in "iu"):
+            return simplest(np.asarray(operands[0]).astype(params["new_dtype"]))
+    shape = np.broadcast_shapes(*(np.shape(x) for x in operands))
+    with jax.ensure_compile_time_eval():
+        made = primitive.bind(*(jnp.broadcast_to(jnp.asarray(x), shape) for x in operands), **params)
+    return simplest(np.asarray(made))
 
 
 def simplest(x: np.ndarray) -> Element:
@@ -230,6 +239,13 @@ _FOLDS: dict[str, Callable[..., Any]] = {
     "stop_gradient": np.asarray,
     "copy": np.asarray,
 }
+_FOLDS_OF: dict[str, tuple[str, Callable[..., Any]]] = {
+    "div": ("f", np.divide),
+    "sqrt": ("f", np.sqrt),
+    "floor": ("f", np.floor),
+    "xor": ("iub", np.bitwise_xor),
+}
+"""The same for numbers of these kinds only."""
 _OF_ONE_KIND = ("add", "add_any", "sub", "mul", "neg", "abs", "max", "min", "square")
 ELEMENTWISE = {
     *("add", "add_any", "sub", "mul", "div", "rem", "neg", "abs", "sign", "max", "min", "clamp", "square", "copy"),

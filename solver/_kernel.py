@@ -1,12 +1,14 @@
 """A function of one point compiled for the processor, and run over many points on all its cores.
 
-Compiled by LLVM from the text that `_kernel_read` writes, in about the time in which XLA would compile a part of it,
-and several times as fast: see `_kernel_ir`. Where it cannot be had (`kernel` returns None), XLA takes its place.
+Compiled by LLVM (`_kernel_code`) from the text that `_kernel_read` writes, in about the time in which XLA would compile
+a part of it, and several times as fast: see `_kernel_ir`. Where it cannot be had (`kernel` returns None), XLA takes its
+place.
 """
 
 import ctypes
 import functools
 import importlib.util
+import math
 import os
 import sys
 import warnings
@@ -18,12 +20,18 @@ import jax
 import numpy as np
 from jaxtyping import Shaped
 
+from ._kernel_code import Code, compiled, compiler, loaded
 from ._kernel_ir import UnsupportedError
-from ._kernel_read import written
+from ._kernel_key import key
+from ._kernel_read import traced, written
 
 _BLOCK = 256
 """Points that a core computes before it takes the next ones: few, so that all end together and Ctrl-C is heard."""
 _NO_MORE = 2**62
+_FEW = 100_000
+"""Points of a core, for more of which a long kernel is compiled with care: it saves about as much time as it takes."""
+_SHORT = 5000
+"""Lines of a text that is compiled with care in any case, in two tenths of a second."""
 
 
 @functools.cache
@@ -40,18 +48,39 @@ class Kernel:
         shared: any tree of arrays; only shapes and types matter here.
         row: shape and type of a row.
         most: instructions, more of which take too long to compile.
+        points: about how many points are to be computed soon; for few of them it is compiled with less care.
 
     Raises:
         UnsupportedError: `function` does something that has no instructions, or too much.
     """
 
-    def __init__(self, function: Callable, shared: Any, row: jax.ShapeDtypeStruct, most: int):
-        text, shapes, self.lanes = written(function, shared, row, most)
-        self.row, self.lines = row, text.count("\n")
+    def __init__(self, function: Callable, shared: Any, row: jax.ShapeDtypeStruct, most: int, points: float = math.inf):
+        closed, shapes = traced(function, shared, row)
+        shared = jax.tree.map(lambda x: jax.ShapeDtypeStruct(np.shape(x), x.dtype), shared)
+        self.row = row
         self.leaves, self.structure = jax.tree.flatten(shapes)
-        self._engine = _compiled(text)
-        kind = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 3, ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64)
-        self._call = kind(self._engine.get_function_address("blocks"))
+        self._key = key(closed, [*jax.tree.leaves(shared), row], most, compiler())
+        self._write = functools.cache(lambda: written(closed, shared, row, most))
+        self._codes: list[Code] = []  # What has been replaced may still be running.
+        self._expected = 0.0
+        self.expect(points)
+
+    def expect(self, points: float) -> None:
+        """Be ready for about so many points, besides those that were expected before."""
+        self._expected += points
+        few = self._expected <= _FEW * cores()
+        if self._codes and (self._codes[-1].careful or few):
+            return
+        code = loaded(self._key, careful=True)
+        if code is None and few:
+            code = loaded(self._key, careful=False)
+        if code is None:
+            text = self._write()
+            code = compiled(self._key, text, careful=not few or text.lines <= _SHORT)
+        if code.careful:
+            self._write.cache_clear()
+        self._codes.append(code)
+        self._call, self.lanes, self.lines = code.call, code.lanes, code.lines
 
     def start(self, shared: "Addressed", rows: Shaped[np.ndarray, "lanes column"]) -> "Running":
         """Begin computing the results at many points, at least one; does not wait, and `rows` must stay what it is."""
@@ -124,10 +153,12 @@ def _address(array: np.ndarray) -> int:
     return array.__array_interface__["data"][0]
 
 
-def kernel(function: Callable, shared: Any, row: jax.ShapeDtypeStruct, most: int) -> Kernel | None:
+def kernel(
+    function: Callable, shared: Any, row: jax.ShapeDtypeStruct, most: int, points: float = math.inf
+) -> Kernel | None:
     """The kernel of a function (see `Kernel`), or None where there can be none."""
     try:
-        return Kernel(function, shared, row, most)
+        return Kernel(function, shared, row, most, points)
     except UnsupportedError:
         return None
     except RuntimeError as error:
@@ -150,25 +181,3 @@ def _pool() -> ThreadPoolExecutor:
 
 if sys.platform != "win32":  # Threads are not there in a forked process, which would wait for them.
     os.register_at_fork(after_in_child=_pool.cache_clear)
-
-
-def _compiled(text: str) -> Any:
-    """Machine code from the text of a module."""
-    import llvmlite.binding as llvm  # Slow to import, and not needed for single points.
-
-    llvm.initialize_native_target()
-    llvm.initialize_native_asmprinter()
-    features = llvm.get_host_cpu_features().flatten()
-    target = llvm.Target.from_triple(llvm.get_process_triple())
-    # The text has no equal expressions and nothing to be folded: optimizing it takes longer than it saves.
-    machine = target.create_target_machine(cpu=llvm.get_host_cpu_name(), features=features, opt=1, jit=True)
-    module = llvm.parse_assembly(text)
-    module.verify()
-    # Only now can LLVM look up the symbols of this process, and only when it finishes does it stop at unknown ones.
-    engine = llvm.create_mcjit_compiler(module, machine)
-    for function in module.functions:
-        name = function.name
-        if function.is_declaration and not name.startswith("llvm.") and not llvm.address_of_symbol(name):
-            raise UnsupportedError(f"the function {name}, which the C library here does not have")
-    engine.finalize_object()
-    return engine

@@ -7,6 +7,7 @@ equal operations and folds known ones; what is left is written out as text.
 """
 
 import contextlib
+import functools
 import re
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
@@ -60,6 +61,7 @@ class Register:
         """`depth`: how many loops it is inside of."""
 
 
+@functools.cache
 def scalar_type(dtype: Any) -> str:
     """What LLVM calls a number."""
     kind = None if jnp.issubdtype(dtype, jax.dtypes.extended) else np.dtype(dtype).str[1:]
@@ -70,7 +72,12 @@ def scalar_type(dtype: Any) -> str:
 
 def vector_type(dtype: Any) -> str:
     """What LLVM calls a vector of them."""
-    return f"<{lanes()} x {scalar_type(dtype)}>"
+    return _vector(scalar_type(dtype), lanes())
+
+
+@functools.cache
+def _vector(scalar: str, count: int) -> str:
+    return f"<{count} x {scalar}>"
 
 
 class Function:
@@ -148,6 +155,12 @@ class Region:
 def literal(x: Any, dtype: Any) -> str:
     """A number that is the same for all lanes."""
     dtype = np.dtype(dtype)
+    return _literal(dtype.type(x).tobytes(), dtype, lanes())
+
+
+@functools.lru_cache(maxsize=4096)
+def _literal(data: bytes, dtype: np.dtype, count: int) -> str:
+    x = np.frombuffer(data, dtype)[0]
     if dtype.kind == "f":
         # LLVM writes single precision with the digits of double, too.
         text = f"0x{np.float64(dtype.type(x)).view(np.uint64):016X}"
@@ -155,7 +168,7 @@ def literal(x: Any, dtype: Any) -> str:
         text = "true" if x else "false"
     else:
         text = str(int(x))
-    return "<" + ", ".join([f"{scalar_type(dtype)} {text}"] * lanes()) + ">"
+    return "<" + ", ".join([f"{scalar_type(dtype)} {text}"] * count) + ">"
 
 
 Emit = Callable[["Instructions", dict[str, Any], list[Element]], Element]

@@ -23,6 +23,7 @@ from ._each import rolled
 from ._elements import Element
 from ._jaxprs import CALLS, called, evaluated, numbers
 from ._kernel_arithmetic import ARITHMETIC
+from ._kernel_code import Text
 from ._kernel_ir import (
     Branch,
     Function,
@@ -44,18 +45,21 @@ _UNROLLED = 512
 """Numbers that the steps of a scan compute if they are written out one after the other; more of them are a loop."""
 
 
-def written(function: Callable, shared: Any, row: Any, most: int) -> tuple[str, Any, int]:
-    """The text of a function for LLVM, of at most so many instructions, the shapes of its results for one point, and
-    how many points it computes together."""
+def traced(function: Callable, shared: Any, row: Any) -> tuple[ClosedJaxpr, Any]:
+    """The program of a function as a kernel is to have it, and the shapes of its results for one point."""
     with rolled():
-        closed, shapes = jax.make_jaxpr(function, return_shape=True)(shared, row)
+        return jax.make_jaxpr(function, return_shape=True)(shared, row)
+
+
+def written(closed: ClosedJaxpr, shared: Any, row: Any, most: int) -> Text:
+    """The text of a program for LLVM, of at most so many instructions."""
     if any(np.size(x) > _LARGEST for x in jax.tree.leaves(shared)):
         raise UnsupportedError(f"arrays of more than {_LARGEST} entries")
     text, short = _text(closed, shared, row, most)
     if not short:
-        return text, shapes, lanes()
+        return Text(text, lanes())
     with many_lanes():
-        return _text(closed, shared, row, most)[0], shapes, lanes()
+        return Text(_text(closed, shared, row, most)[0], lanes())
 
 
 def _text(closed: ClosedJaxpr, shared: Any, row: Any, most: int) -> tuple[str, bool]:

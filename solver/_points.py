@@ -83,7 +83,7 @@ def at_points(
     if clash := [knob.name for knob in where if knob.name in taken]:
         raise GameError(f"'{clash[0]}' is the name of a parameter and of a result or dimension; rename one.")
     labels = dataclasses.replace(labels, axes=(_DIM,), coords={_DIM: (np.arange(len(rows)), {}), **labels.coords})
-    width = min(len(rows), default_width(kernel_of(problem, how)))
+    width = min(len(rows), default_width(kernel_of(problem, how, len(rows))))
     design = _Design((len(rows),), (width,))
     labels.attrs["program"] = TwoPasses(problem, how, width).first.kind
     sink = Memory(labels, design)

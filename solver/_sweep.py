@@ -142,7 +142,7 @@ def _cut(problem: Problem, how: How, labels: Schema, chunk: int | str, one: Equi
         if isinstance(chunk, bool) or not isinstance(chunk, int | np.integer) or chunk < 1:
             raise GameError(f"chunk must be 'auto' or a whole number of points, at least 1, not {chunk!r}.")
         return cut(labels.shape, int(chunk))
-    lanes = default_width(kernel_of(problem, how))
+    lanes = default_width(kernel_of(problem, how, math.prod(labels.shape)))
     one_result = sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(one))
     if one_result > _LARGE:
         # Few at a time: what is computed on the way to a result is some tens of times as large.
