@@ -4,8 +4,8 @@ import gc
 import importlib.metadata
 import os
 
-# Tests run thousands of small programs once: compiling dominates, so what is expensive in it is left out, and no program
-# is split into parts for threads, as every core has tests of its own. The last flag makes jaxlib 0.10 compile in a third
+# Tests run thousands of small programs once: compiling dominates, so what is expensive in it is left out. No program is
+# split into parts for threads, as every core has tests of its own. The last flag makes jaxlib 0.10 compile in a third
 # of the time; later versions, which are faster by themselves, refuse it.
 os.environ.setdefault(
     "XLA_FLAGS",
