@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 from figures import _atlas
 
-from nashgrid.games import LinearValueOpenSourcing, OpenSourcing, gain_from_opening
+from nashgrid.games import LinearValueOpenSourcing, LogitBertrand, OpenSourcing, gain_from_opening
 from nashgrid.games.claims import (
     OPEN_SOURCING_CLAIMS,
     OPEN_SOURCING_RANGES,
@@ -15,12 +15,24 @@ from nashgrid.games.claims import (
     quasi_public_points,
     single_peak,
 )
-from nashgrid.solver import Newton, Status, at_points, solve
+from nashgrid.solver import Leader, Newton, Status, at_points, solve, sweep
 
 
 def uncertified(game, points, **options):
     """`at_points` without certificates, which take long to compile, as if it had them."""
-    data = at_points(game, points, method=Newton(), certify=False, **options)
+    return _as_if_certified(at_points(game, points, method=Newton(), certify=False, **options))
+
+
+def swept(problem, axes, *, store):
+    """`sweep`, without certificates where they take longest to compile: deviations are to be looked for otherwise."""
+    if isinstance(problem, LogitBertrand):
+        return _as_if_certified(sweep(problem, axes, certify=False, store=store))
+    if isinstance(problem, Leader) and isinstance(problem.game, OpenSourcing):
+        return _as_if_certified(sweep(problem, axes, method=Newton(), certify=False, store=store))
+    return sweep(problem, axes, store=store)
+
+
+def _as_if_certified(data):
     first_order = data["status"] == Status.first_order
     return data.assign(status=xr.where(first_order, int(Status.successful), data["status"]))
 

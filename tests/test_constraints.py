@@ -258,10 +258,15 @@ def _constructed(seed: int, owner: tuple[int, ...], by: tuple[str, ...] | None):
     return game, z, price
 
 
-@pytest.mark.parametrize(("by", "search"), [(None, GlobalSearch(points=16, joint=8)), (("A", "B", "A"), None)])
-def test_constructed_equilibria_are_recovered(by, search):
+@pytest.mark.parametrize(
+    ("by", "count", "search"),
+    # A batch goes on until the last of its searches ends: few are enough to be certified.
+    [(None, 12, None), (None, 4, GlobalSearch(points=16, joint=8)), (("A", "B", "A"), 12, None)],
+    ids=["shared", "certified", "owned"],
+)
+def test_constructed_equilibria_are_recovered(by, count, search):
     """Firms with two strategies; constraints shared by all, or owned by one."""
-    made = [_constructed(seed, (0, 0, 1, 1), by) for seed in range(12)]
+    made = [_constructed(seed, (0, 0, 1, 1), by) for seed in range(count)]
     games = jax.tree.map(lambda *leaves: jnp.stack(leaves), *[game for game, _, _ in made])
     expected = np.stack([z for _, z, _ in made])
     start = {"z": expected + np.random.default_rng(0).normal(size=expected.shape) / 10.0}

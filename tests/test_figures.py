@@ -1,5 +1,6 @@
 """The figures: what they show is what was solved and what is true, and the same command gives the same files."""
 
+import itertools
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import xarray as xr
 from figures import (
     _access,
     _atlas,
+    _sweeps,
     branch_diagram,
     coordination_map,
     ecosystem,
@@ -30,10 +32,18 @@ from figures._style import percent, style
 from figures._sweeps import Sweeps
 from jaxtyping import Array, Float
 
-from nashgrid.games import LinearValueOpenSourcing, gain_from_opening, population_propensity, threshold_edge
+from nashgrid.games import (
+    LinearValueOpenSourcing,
+    OpenSourcing,
+    gain_from_opening,
+    population_propensity,
+    threshold_edge,
+)
 from nashgrid.solver import Game, Leader, Status, StoreError, parameter
 from nashgrid.solver._spec import read
-from tests.test_claims import uncertified
+from tests.by_hand import deviation_payoff, logit_profits, only_candidate, research_profit
+from tests.closed_forms import largest_gain
+from tests.test_claims import swept, uncertified
 
 # So small, and so that the two sweeps of the linear model have as many points: they then share one compiled program.
 POINTS = {
@@ -63,6 +73,7 @@ def sweeps(tmp_path_factory):
         patch.setattr(ecosystem, "at_points", uncertified)
         patch.setattr(ecosystem, "OWNERS", (2,))
         patch.setattr(_access, "at_points", lambda game, points, method, **how: uncertified(game, points, **how))
+        patch.setattr(_sweeps, "sweep", swept)
         yield Sweeps(tmp_path_factory.mktemp("stores"))
 
 
@@ -116,8 +127,12 @@ def test_regime_map_has_the_exact_boundary(sweeps):
     assert inside.sum() >= 4
     np.testing.assert_allclose(regime_map.boundary(linear)[inside], exact[inside], rtol=1e-9)
     assert np.isnan(regime_map.boundary(linear)[~inside]).all()
-    for _, panel in data["competition"].groupby("competition"):
+    for d, panel in data["competition"].groupby("competition"):
         assert 0.1 < panel["openness"].mean() < 0.9
+        point = panel.squeeze("competition").isel(owner_share=3, edge=5)
+        fixed = {name: float(point[name]) for name in ("owner_share", "edge", "openness")}
+        game = OpenSourcing(outsiders=4, opening_cost=0.02, competition=float(d), **fixed)
+        assert largest_gain(game, {"research": point["research"].values}) <= 1e-12
 
 
 def test_failed_points_have_a_colour_and_a_name(sweeps):
@@ -127,6 +142,21 @@ def test_failed_points_have_a_colour_and_a_name(sweeps):
         figure = regime_map.draw(data)
     assert texts(figure.legends[0])[-1] == "no equilibrium found"
     assert np.isnan(regime_map.boundary(data["linear"])).sum() > 0
+
+
+@pytest.mark.parametrize(("name", "owned"), [("before", [(0,), (1,), (2,)]), ("after", [(0, 1), (2,)])])
+def test_nobody_gains_by_other_prices_in_the_merger_map(name, owned, sweeps):
+    data = merger_map.compute(sweeps, 8)[name]
+    partner, outsider = np.meshgrid(data["quality[1]"], data["quality[2]"], indexing="ij")
+    quality = np.stack([np.full((8, 8), 2.0), partner, outsider], axis=-1)
+    price = data["price"].transpose("quality[1]", "quality[2]", "product").values
+    part = np.r_[np.linspace(0.0, 3.0, 61), 1.0 + np.array([-1e-3, -1e-4, 1e-4, 1e-3])]
+    for mine in owned:
+        here = logit_profits(quality, price)[..., mine].sum(-1)
+        for factors in itertools.product(part, repeat=len(mine)):
+            other = price.copy()
+            other[..., mine] *= factors
+            assert np.max(logit_profits(quality, other)[..., mine].sum(-1) - here) <= 1e-12
 
 
 def test_merger_map_needs_both_sweeps(sweeps):
@@ -199,14 +229,6 @@ def test_propensity_of_a_population_counts_who_opens(sweeps):
     assert 0.2 < opens < 0.8 and float(found) == pytest.approx(opens, abs=0.003)
 
 
-def research_profit(own, rival, spillover, cost):
-    """d'Aspremont and Jacquemin's profit, by hand: demand 10 - Q, marginal cost 8 before research."""
-    mine, other = 8.0 - own - spillover * rival, 8.0 - rival - spillover * own
-    duopoly, alone = np.maximum((10.0 - 2.0 * mine + other) / 3.0, 0.0), (10.0 - mine) / 2.0
-    quantity = np.where(10.0 - 2.0 * other + mine < 0.0, alone, duopoly)
-    return quantity**2 - cost * own**2 / 2.0
-
-
 def test_research_map_is_right_about_what_is_an_equilibrium(sweeps):
     data = research_map.compute(sweeps, 7)
     regions = research_map.regions(data)
@@ -228,28 +250,6 @@ def test_research_map_is_right_about_what_is_an_equilibrium(sweeps):
                 same, same, beta, gamma
             )
             assert gains.max(axis=0).min() > 1e-4
-
-
-def only_candidate(name, x, y):
-    """The profile that is the equilibrium if there is one, by the conditions of the source."""
-    if name == "line":
-        return 1.0 + (x - y) / 3.0, 1.0 + (y - x) / 3.0
-    if name == "contest":
-        effort = y * x**y / (1.0 + x**y) ** 2
-        return effort, x * effort
-    return (max(0.0, 1.0 - x - y),) * 2
-
-
-def deviation_payoff(name, x, y, own, rival):
-    """What the first firm gets by `own`; the second one's mirror image has x and y, or the values, exchanged."""
-    if name == "line":
-        share = np.where(own < rival - (1 - x - y), 1.0, (1.0 + x - y + rival - own) / 2.0)
-        return own * np.where(own > rival + (1 - x - y), 0.0, share)
-    if name == "contest":
-        return x * own**y / (own**y + rival**y) - own
-    left = np.maximum(0.0, 1.0 - own - y)
-    wanted = np.where(own < rival, 1.0 - own, np.where(own > rival, left, np.maximum((1.0 - own) / 2.0, left)))
-    return own * np.minimum(x, wanted)
 
 
 def test_status_map_says_where_there_is_no_pure_equilibrium(sweeps):

@@ -111,7 +111,7 @@ def test_without_competition_research_and_payoff_have_the_known_numbers(openness
 GAMES = {
     "competition": OpenSourcing(competition=0.6, openness=0.5),
     "open": OpenSourcing(competition=0.9, openness=1.0, owner_share=0.3, outsiders=3),
-    "complements": OpenSourcing(competition=0.5, openness=1.0, idea_substitution=0.6, outsiders=4),
+    "complements": OpenSourcing(competition=0.5, openness=1.0, idea_substitution=0.6, outsiders=3),
     "shut_out": OpenSourcing(competition=0.9, edge=1.0, owner_share=0.6, outsiders=3),
 }
 
