@@ -1,6 +1,7 @@
 """Solve, certify, differentiate and sweep games whose payoffs are written in JAX."""
 
 from ._aggregative_solve import AggregativeGame as AggregativeGame
+from ._atlas import atlas as atlas
 from ._best_response import BestResponse as BestResponse
 from ._boundary import AtBound as AtBound
 from ._boundary import Boundary as Boundary
