@@ -64,7 +64,7 @@ def main(argv: list[str] | None = None) -> int:
         parser.error(f"--points {arguments.points}: give at least 2.")
     names = list(dict.fromkeys(arguments.names)) or list(FIGURES)
     if arguments.list:
-        print("\n\n".join(f"{name} ({FIGURES[name].POINTS} points an axis)\n{caption(name)}" for name in names))
+        print("\n\n".join(f"{name} (--points {FIGURES[name].POINTS})\n{caption(name)}" for name in names))
         return 0
     begin = time.monotonic()
 
@@ -112,7 +112,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"any of {', '.join(FIGURES)}; by default all")
     parser.add_argument("--out", type=Path, default=_HERE, metavar="DIR", help="where to write (default: figures)")
-    parser.add_argument("--points", type=int, metavar="N", help="points along each axis; each figure has its default")
+    parser.add_argument("--points", type=int, metavar="N", help="points along each axis, or draws; each figure has its default")
     parser.add_argument("--again", action="store_true", help="compute anew what is kept in figures/.stores")
     parser.add_argument("--list", action="store_true", help="print the captions, and do nothing else")
     return parser

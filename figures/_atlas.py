@@ -17,7 +17,7 @@ from nashgrid.solver import StoreError
 
 from ._sweeps import Sweeps
 
-DRAWS = 1_000_000
+DRAWS = 250_000
 """Of each set of claims, by default."""
 SUMMARIES = Path(__file__).parent / "atlases"
 

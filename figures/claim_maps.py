@@ -1,8 +1,9 @@
 """Where each claim about open models holds, in the two parameters that decide it most.
 
 Each panel: the share of draws, over all other parameters, at which a claim holds, by the two parameters with the
-largest total-order Sobol indices (see `claim_atlas` and `literature_atlas`, which are from the same draws). Blue: the claim fails; orange: it
-holds; between: the other parameters decide. Claims that hold at all draws are left out.
+largest total-order Sobol indices (see `claim_atlas` and `literature_atlas`, which are from the same draws). Blue: the
+claim fails; orange: it holds; between: the other parameters decide. Claims that hold at all draws are left out, and so
+are some others.
 """
 
 from collections.abc import Mapping

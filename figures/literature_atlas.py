@@ -1,11 +1,12 @@
 """How robust claims of other papers are in games of ours, and which parameters decide them.
 
 As `claim_atlas`, for claims about rival owners (Llanes, 2019; Mladenovic, Courville and Gidel, 2026) put to
-`ManyOwnersOpenSourcing`, about open models beside closed ones (Llanes and de Elejalde, 2013) put to `MixedOpenness`, and
-about a public firm among private ones in prices and in quantities (Haraguchi and Matsumura, 2016) put to `MixedCournot`
-and `MixedBertrand`. The papers are known to us by their abstracts, their models are other ones, and nothing is
-replicated. At equal costs and a public firm that maximizes welfare, the corner of the last panel, prices are better for
-welfare always, as that paper says; the share is over public firms that are partly private or dearer as well.
+`ManyOwnersOpenSourcing`, about open models beside closed ones (Llanes and de Elejalde, 2013) put to `MixedOpenness`,
+and about a public firm among private ones in prices and in quantities (Haraguchi and Matsumura, 2016) put to
+`MixedCournot` and `MixedBertrand`. The papers are known to us by their abstracts, their models are other ones,
+and nothing is replicated. At equal costs and a public firm that maximizes welfare, a corner of the ranges of the last
+set, prices are better for welfare always, as that paper says; the share is over public firms that are partly private or
+dearer as well.
 """
 
 from collections.abc import Mapping

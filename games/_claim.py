@@ -36,7 +36,7 @@ class Claim:
     holds: Callable[[Values], Bool[np.ndarray, " draw"]]
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class ClaimSet:
     """Claims about the same equilibria, the ranges of all parameters, and how to solve for what the claims look at.
 

@@ -10,12 +10,13 @@ import pytest
 import xarray as xr
 from figures import (
     _access,
-    _atlas,
     branch_diagram,
+    claim_maps,
     coordination_map,
     ecosystem,
     innovation_paths,
     inverted_u,
+    literature_atlas,
     lorenz_curves,
     merger_map,
     policy_front,
@@ -30,7 +31,8 @@ from figures._style import percent, style
 from figures._sweeps import Sweeps
 from jaxtyping import Array, Float
 
-from nashgrid.games import LinearValueOpenSourcing, gain_from_opening, population_propensity, threshold_edge
+from nashgrid.games import LinearValueOpenSourcing, _claim, gain_from_opening, population_propensity, threshold_edge
+from nashgrid.games.claims import MIXED_OPENNESS
 from nashgrid.solver import Game, Leader, Status, StoreError, parameter
 from nashgrid.solver._spec import read
 from tests.test_claims import uncertified
@@ -46,8 +48,9 @@ POINTS = {
     "ecosystem": 5,
     "propensity": 8,
     "status_map": 8,
-    "claim_atlas": 16,
-    "claim_maps": 16,
+    "claim_atlas": 1,
+    "literature_atlas": 1,
+    "claim_maps": 1,
     "welfare_decomposition": 2,
     "lorenz_curves": 2,
     "publicness_triangle": 16,
@@ -55,11 +58,15 @@ POINTS = {
     "policy_front": 2,
 }
 
+_FEW_MAPS = {"open sourcing": ("size opens", "edge closes"), "open beside closed": ("open rival helps", "coexistence")}
+
 
 @pytest.fixture(scope="module")
 def sweeps(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_atlas, "at_points", uncertified)
+        patch.setattr(_claim, "at_points", uncertified)
+        patch.setattr(literature_atlas, "SETS", (MIXED_OPENNESS,))
+        patch.setattr(claim_maps, "PANELS", _FEW_MAPS)
         patch.setattr(ecosystem, "at_points", uncertified)
         patch.setattr(ecosystem, "OWNERS", (2,))
         patch.setattr(_access, "at_points", lambda game, points, method, **how: uncertified(game, points, **how))
@@ -327,7 +334,7 @@ def test_captions(capsys):
     assert main(["--list"]) == 0
     said = capsys.readouterr().out
     for name, script in FIGURES.items():
-        assert f"{name} ({script.POINTS} points an axis)\n" in said
+        assert f"{name} (--points {script.POINTS})\n" in said
         assert caption(name) in said
 
 
@@ -337,8 +344,8 @@ def test_captions(capsys):
         (
             ["inverted"],
             "no figure 'inverted'; there is inverted_u, regime_map, research_map, merger_map, branch_diagram, "
-            "coordination_map, ecosystem, propensity, status_map, claim_atlas, claim_maps, welfare_decomposition, "
-            "lorenz_curves, publicness_triangle, innovation_paths, policy_front.",
+            "coordination_map, ecosystem, propensity, status_map, claim_atlas, literature_atlas, claim_maps, "
+            "welfare_decomposition, lorenz_curves, publicness_triangle, innovation_paths, policy_front.",
         ),
         (["--points", "1"], "--points 1: give at least 2."),
     ],
