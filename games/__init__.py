@@ -101,6 +101,8 @@ from .singh_vives import singh_vives_bertrand_duopoly as singh_vives_bertrand_du
 from .singh_vives import singh_vives_bertrand_equilibrium as singh_vives_bertrand_equilibrium
 from .singh_vives import singh_vives_cournot_equilibrium as singh_vives_cournot_equilibrium
 from .singh_vives import singh_vives_demand as singh_vives_demand
+from .spillover_channels import SpilloverChannels as SpilloverChannels
+from .spillover_channels import spillover_channels as spillover_channels
 from .stackelberg import StackelbergFollowers as StackelbergFollowers
 from .stackelberg import stackelberg as stackelberg
 from .stackelberg import stackelberg_equilibrium as stackelberg_equilibrium
