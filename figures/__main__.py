@@ -21,6 +21,7 @@ from . import (
     lorenz_curves,
     merger_map,
     policy_front,
+    policy_front_3d,
     propensity,
     publicness_triangle,
     regime_map,
@@ -49,6 +50,7 @@ FIGURES: dict[str, ModuleType] = {
     "publicness_triangle": publicness_triangle,
     "innovation_paths": innovation_paths,
     "policy_front": policy_front,
+    "policy_front_3d": policy_front_3d,
 }
 """Name -> its script: `compute(sweeps, points)` and `draw(data)`, with the caption as its docstring."""
 _HERE = Path(__file__).parent
@@ -112,7 +114,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"any of {', '.join(FIGURES)}; by default all")
     parser.add_argument("--out", type=Path, default=_HERE, metavar="DIR", help="where to write (default: figures)")
-    parser.add_argument("--points", type=int, metavar="N", help="points along each axis, or draws; each figure has its default")
+    parser.add_argument("--points", type=int, metavar="N", help="points along each axis, or draws")
     parser.add_argument("--again", action="store_true", help="compute anew what is kept in figures/.stores")
     parser.add_argument("--list", action="store_true", help="print the captions, and do nothing else")
     return parser

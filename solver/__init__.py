@@ -14,6 +14,7 @@ from ._configure import configure as configure
 from ._constraint import Constraint as Constraint
 from ._design import Design as Design
 from ._design import design as design
+from ._efficient import efficient as efficient
 from ._equilibria import Equilibria as Equilibria
 from ._equilibria import equilibria as equilibria
 from ._errors import GameError as GameError

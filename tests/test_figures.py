@@ -20,6 +20,7 @@ from figures import (
     lorenz_curves,
     merger_map,
     policy_front,
+    policy_front_3d,
     propensity,
     regime_map,
     research_map,
@@ -56,6 +57,7 @@ POINTS = {
     "publicness_triangle": 16,
     "innovation_paths": 8,
     "policy_front": 2,
+    "policy_front_3d": 6,
 }
 
 _FEW_MAPS = {"open sourcing": ("size opens", "edge closes"), "open beside closed": ("open rival helps", "coexistence")}
@@ -322,6 +324,21 @@ def test_the_front_is_the_best_there_is(sweeps):
         assert int(np.argmax(value.values)) == policy
 
 
+def test_no_policy_of_the_grid_is_better_than_the_best_under_its_budget(sweeps):
+    """Two ways to the front: a grid without optimization, and gradient ascent under a budget."""
+    designed = policy_front.compute(sweeps, 2)["front"]
+    grid = policy_front_3d.compute(sweeps, 6)["grid"]
+    for weight in policy_front.WEIGHTS:
+        for budget in (0.0, 0.6):
+            best = designed.where((designed["weight"] == weight) & (designed["budget"] == budget), drop=True)
+            cheap = grid.where(grid["public_outlay"] <= budget, drop=True)
+            most = float((cheap["welfare"] - weight * cheap["gini"]).max())
+            assert most <= float((best["welfare"] - weight * best["gini"])[0]) + 1e-5
+    front = grid.where(grid["efficient"] == 1.0, drop=True)
+    assert 1 < front.sizes["point"] < 0.75 * grid.sizes["point"]
+    assert float(grid["welfare"].max()) == float(front["welfare"].max())
+
+
 def test_importing_makes_no_array():
     """Else it would be made before JAX is set up, in single precision."""
     program = "import figures.__main__, jax; jax.config.update('jax_num_cpu_devices', 3); print(jax.device_count())"
@@ -345,7 +362,8 @@ def test_captions(capsys):
             ["inverted"],
             "no figure 'inverted'; there is inverted_u, regime_map, research_map, merger_map, branch_diagram, "
             "coordination_map, ecosystem, propensity, status_map, claim_atlas, literature_atlas, claim_maps, "
-            "welfare_decomposition, lorenz_curves, publicness_triangle, innovation_paths, policy_front.",
+            "welfare_decomposition, lorenz_curves, publicness_triangle, innovation_paths, policy_front, "
+            "policy_front_3d.",
         ),
         (["--points", "1"], "--points 1: give at least 2."),
     ],
