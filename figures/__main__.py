@@ -17,9 +17,11 @@ from . import (
     ecosystem,
     innovation_paths,
     inverted_u,
+    literature_atlas,
     lorenz_curves,
     merger_map,
     policy_front,
+    policy_front_3d,
     propensity,
     publicness_triangle,
     regime_map,
@@ -41,12 +43,14 @@ FIGURES: dict[str, ModuleType] = {
     "propensity": propensity,
     "status_map": status_map,
     "claim_atlas": claim_atlas,
+    "literature_atlas": literature_atlas,
     "claim_maps": claim_maps,
     "welfare_decomposition": welfare_decomposition,
     "lorenz_curves": lorenz_curves,
     "publicness_triangle": publicness_triangle,
     "innovation_paths": innovation_paths,
     "policy_front": policy_front,
+    "policy_front_3d": policy_front_3d,
 }
 """Name -> its script: `compute(sweeps, points)` and `draw(data)`, with the caption as its docstring."""
 _HERE = Path(__file__).parent
@@ -62,7 +66,7 @@ def main(argv: list[str] | None = None) -> int:
         parser.error(f"--points {arguments.points}: give at least 2.")
     names = list(dict.fromkeys(arguments.names)) or list(FIGURES)
     if arguments.list:
-        print("\n\n".join(f"{name} ({FIGURES[name].POINTS} points an axis)\n{caption(name)}" for name in names))
+        print("\n\n".join(f"{name} (--points {FIGURES[name].POINTS})\n{caption(name)}" for name in names))
         return 0
     begin = time.monotonic()
 
@@ -110,7 +114,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"any of {', '.join(FIGURES)}; by default all")
     parser.add_argument("--out", type=Path, default=_HERE, metavar="DIR", help="where to write (default: figures)")
-    parser.add_argument("--points", type=int, metavar="N", help="points along each axis; each figure has its default")
+    parser.add_argument("--points", type=int, metavar="N", help="points along each axis, or draws")
     parser.add_argument("--again", action="store_true", help="compute anew what is kept in figures/.stores")
     parser.add_argument("--list", action="store_true", help="print the captions, and do nothing else")
     return parser

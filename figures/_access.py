@@ -15,6 +15,7 @@ REGIMES = {"closed": BLUE, "open": ORANGE, "planned": GREEN}
 """Regime -> its colour."""
 VARIED = ("subsidy", "cofunding", "openness", "hosting_cost")
 """The parameters that policies change."""
+_OUTCOMES = ("welfare", "gini", "public_outlay", "total_usage")
 
 
 def policies(games: Mapping[str, QuasiPublicGood]) -> xr.Dataset:
@@ -24,6 +25,12 @@ def policies(games: Mapping[str, QuasiPublicGood]) -> xr.Dataset:
     if (data["status"] != Status.successful).any():
         raise RuntimeError("A policy has no certified equilibrium.")
     return data.assign_coords(point=list(games)).rename(point="policy")
+
+
+def policy_grid(axes: Mapping[str, np.ndarray]) -> xr.Dataset:
+    """The equilibria of all combinations of instruments, with their status."""
+    points = {name: value.reshape(-1) for name, value in zip(axes, np.meshgrid(*axes.values()), strict=True)}
+    return at_points(QuasiPublicGood(), points, method=Newton(), keep=_OUTCOMES, progress=False)
 
 
 def planned(game: PlannedGood) -> dict[str, np.ndarray]:

@@ -1,14 +1,14 @@
 """How robust each claim about open models is, and which parameters decide it.
 
 Left: the share of the admissible parameter space in which a claim holds, over all parameters at once, in the ranges of
-`nashgrid.games.claims`; hatched: (nearly) built into the model. Right: total-order Sobol indices, the part of the
-variance of "holds or not" that a parameter explains with all its interactions. Upper half: `OpenSourcing` with four
-outsiders; lower half: `QuasiPublicGood` with three developers and three groups. Every point is an equilibrium, solved
-and certified for the open and for the closed model; points without one are left out. A share says how robust a claim
-is in a model, not how likely it is in the world.
+`nashgrid.games.claims`, with intervals of 95 %; hatched: (nearly) built into the model. Right: total-order Sobol
+indices, the part of the variance of "holds or not" that a parameter explains with all its interactions. Upper half:
+`OpenSourcing` with four outsiders; lower half: `QuasiPublicGood` with three developers and three groups. Every point is
+an equilibrium, solved and certified for the open and for the closed model; points without one are left out. A share
+says how robust a claim is in a model, not how likely it is in the world. The papers are known to us by their abstracts.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import xarray as xr
@@ -16,64 +16,65 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from nashgrid.games.claims import OPEN_SOURCING_CLAIMS, QUASI_PUBLIC_CLAIMS, Claim
+from nashgrid.games.claims import OPEN_SOURCING, QUASI_PUBLIC_GOOD, ClaimSet
 
-from ._atlas import atlases, words
+from ._atlas import DRAWS, atlases, words
 from ._style import BLUE, percent
 from ._sweeps import Sweeps
 
-POINTS = 2048
-"""Sobol points of each of the two samples."""
+POINTS = DRAWS
+"""Draws of all parameters."""
+SETS: tuple[ClaimSet, ...] = (OPEN_SOURCING, QUASI_PUBLIC_GOOD)
 _HATCH = "////"
 
 
 def compute(sweeps: Sweeps, points: int = POINTS) -> dict[str, xr.Dataset]:
-    """Both atlases."""
-    return atlases(points, sweeps.say)
+    """The atlases."""
+    return atlases(SETS, points, sweeps)
 
 
 def draw(data: Mapping[str, xr.Dataset]) -> Figure:
     """The figure of a `compute`."""
-    figure = Figure(figsize=(9.0, 7.4))
-    grid = figure.subplots(2, 2, width_ratios=(1.0, 2.2))
-    for row, (name, claims) in zip(grid, _CLAIMS.items(), strict=True):
-        _shares(row[0], data[name], claims)
-        _indices(row[1], data[name])
-    grid[0, 0].set_title("Open sourcing: share of parameter space")
-    grid[1, 0].set_title("Quasi-public good: share of parameter space")
-    for ax in grid[:, 1]:
-        ax.set_title("What decides: total-order Sobol index")
-    solved = sum(each.sizes["draw"] for each in data.values())
-    least, most = (percent(float(end)) for end in (_every(data).min(), _every(data).max()))
+    figure = drawn(data)
+    solved = sum(each.attrs["draws"] for each in data.values())
+    shares = np.concatenate([each["share"].values for each in data.values()])
+    least, most = (percent(float(end)) for end in (shares.min(), shares.max()))
     figure.suptitle(f"Claims about open models hold in {least} to {most} of the parameter space ({solved:,} draws)")
+    return figure
+
+
+def drawn(data: Mapping[str, xr.Dataset]) -> Figure:
+    """Shares and indices of sets of claims, one below the other."""
+    heights = [each.sizes["claim"] + 3.0 for each in data.values()]
+    figure = Figure(figsize=(9.0, 0.35 * sum(heights) + 0.5))
+    grid = figure.subplots(len(data), 2, width_ratios=(1.0, 2.2), height_ratios=heights, squeeze=False)
+    for row, (name, each) in zip(grid, data.items(), strict=True):
+        _shares(row[0], each)
+        _indices(row[1], each)
+        row[0].set_title(f"{name.capitalize()}: share of parameter space")
+        row[1].set_title("What decides: total-order Sobol index")
     handles = [
         Patch(facecolor=BLUE, label="derived"),
-        Patch(facecolor=BLUE, hatch=_HATCH, edgecolor="white", label="nearly built in"),
+        Patch(facecolor=BLUE, hatch=_HATCH, edgecolor="white", label="built in, or nearly"),
     ]
     figure.legend(handles=handles, loc="outside lower left", ncols=2)
     return figure
 
 
-_CLAIMS: dict[str, Sequence[Claim]] = {"open sourcing": OPEN_SOURCING_CLAIMS, "quasi-public good": QUASI_PUBLIC_CLAIMS}
-
-
-def _every(data: Mapping[str, xr.Dataset]) -> np.ndarray:
-    return np.concatenate([each["share"].values for each in data.values()])
-
-
-def _shares(ax: Axes, data: xr.Dataset, claims: Sequence[Claim]) -> None:
-    places = np.arange(len(claims))
+def _shares(ax: Axes, data: xr.Dataset) -> None:
+    places = np.arange(data.sizes["claim"])
     share = data["share"].values
-    bars = ax.barh(places, share, color=BLUE, edgecolor="white", linewidth=0.0)
-    for claim, bar, value in zip(claims, bars, share, strict=True):
-        if claim.standing != "derived":
+    reach = np.stack([share - data["share_low"], data["share_high"] - share])
+    bars = ax.barh(places, share, xerr=reach, color=BLUE, edgecolor="white", linewidth=0.0, ecolor="black", capsize=2.0)
+    for bar, value, standing in zip(bars, share, data["standing"].values, strict=True):
+        if standing != "derived":
             bar.set_hatch(_HATCH)
         inside = value > 0.7
-        ax.annotate(percent(float(value)), (value, bar.get_y() + 0.4), (-4 if inside else 4, 0), va="center",
+        ax.annotate(percent(float(value)), (value, bar.get_y() + 0.4), (-6 if inside else 6, 0), va="center",
                     textcoords="offset points", ha="right" if inside else "left",
                     bbox={"facecolor": BLUE if inside else "white", "edgecolor": "none", "pad": 1.0},
                     color="white" if inside else "black")  # fmt: skip
-    ax.set(yticks=places, yticklabels=[claim.name for claim in claims], xlim=(0.0, 1.0), ylim=(len(claims) - 0.5, -0.5))
+    ax.set(yticks=places, yticklabels=data["claim"].values, xlim=(0.0, 1.0), ylim=(len(places) - 0.5, -0.5))
     ax.set(xlabel="share of admissible draws", ylabel="claim")
 
 

@@ -46,6 +46,10 @@ from .many_firms import ManyFirmCournot as ManyFirmCournot
 from .many_firms import ManyFirmLogit as ManyFirmLogit
 from .many_firms import many_firm_contest_equilibrium as many_firm_contest_equilibrium
 from .many_firms import many_firm_cournot_equilibrium as many_firm_cournot_equilibrium
+from .mixed_oligopoly import MixedBertrand as MixedBertrand
+from .mixed_oligopoly import MixedCournot as MixedCournot
+from .mixed_oligopoly import mixed_bertrand_equilibrium as mixed_bertrand_equilibrium
+from .mixed_oligopoly import mixed_cournot_equilibrium as mixed_cournot_equilibrium
 from .mixed_openness import MixedOpenness as MixedOpenness
 from .mixed_openness import mixed_openness_investment as mixed_openness_investment
 from .mixed_openness import opening_by_developers as opening_by_developers
@@ -97,6 +101,8 @@ from .singh_vives import singh_vives_bertrand_duopoly as singh_vives_bertrand_du
 from .singh_vives import singh_vives_bertrand_equilibrium as singh_vives_bertrand_equilibrium
 from .singh_vives import singh_vives_cournot_equilibrium as singh_vives_cournot_equilibrium
 from .singh_vives import singh_vives_demand as singh_vives_demand
+from .spillover_channels import SpilloverChannels as SpilloverChannels
+from .spillover_channels import spillover_channels as spillover_channels
 from .stackelberg import StackelbergFollowers as StackelbergFollowers
 from .stackelberg import stackelberg as stackelberg
 from .stackelberg import stackelberg_equilibrium as stackelberg_equilibrium

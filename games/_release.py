@@ -80,12 +80,14 @@ class Release(FixedCapacity):
             spillover_gain=self.spillover * total,
         )
         level = jnp.mean(before)
+        rivals = (self.developers - 1) * jnp.mean(investment)
         wasted = average(
             static_loss(self, users, level, worth[0], sold), static_loss(self, users, after, worth[1], used)
         )
         public = publicness(self, users, level, sold), publicness(self, users, after, used)
         return {
             "quality": average(level, after),
+            "knowledge_diffusion": average(self.quality_spillover * rivals, rivals),
             "usage": usage,
             "total_usage": total,
             "price": average(jnp.mean(price), self.hosting_cost - self.subsidy),

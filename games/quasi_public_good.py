@@ -90,9 +90,11 @@ class QuasiPublicGood(Release):
         return access_stage(self.users(), self.substitutability, self.closed_quality(investment), self.closed_cost())
 
     def outcomes(self, s: Profile) -> dict[str, Array]:
-        """Averages over a model's life: quality, usage by group and in total, the price that users pay (before they are
-        weighted by usage), who gains (consumers, developers, buyers of complements, non-users, taxpayers), public
-        outlay, welfare, static and dynamic loss, and the measures of `access_equity` and `publicness`."""
+        """Averages over a model's life: quality, what of it came from other developers' investments
+        ("knowledge_diffusion", [(1 - theta) omega + theta] (n - 1) a), usage by group and in total, the price that
+        users pay (before they are weighted by usage), who gains (consumers, developers, buyers of complements,
+        non-users, taxpayers), public outlay, welfare, static and dynamic loss, and the measures of `access_equity` and
+        `publicness`. What spills over in time is measured by `spillover_channels`."""
         access = self.access(s["investment"])
         margin = 1.0 / access.reach - self.users().network
         return self.report(s["investment"], access, self.closed_cost() + margin * access.quantity)

@@ -1,6 +1,7 @@
 """Solve, certify, differentiate and sweep games whose payoffs are written in JAX."""
 
 from ._aggregative_solve import AggregativeGame as AggregativeGame
+from ._atlas import atlas as atlas
 from ._best_response import BestResponse as BestResponse
 from ._boundary import AtBound as AtBound
 from ._boundary import Boundary as Boundary
@@ -13,6 +14,7 @@ from ._configure import configure as configure
 from ._constraint import Constraint as Constraint
 from ._design import Design as Design
 from ._design import design as design
+from ._efficient import efficient as efficient
 from ._equilibria import Equilibria as Equilibria
 from ._equilibria import equilibria as equilibria
 from ._errors import GameError as GameError

@@ -1,21 +1,34 @@
-"""Claims are judged by the equilibria, and the atlas counts and decomposes them rightly."""
+"""Claims are judged by the equilibria of the right games, and what is known of them in closed form is so."""
+
+import dataclasses
+import json
 
 import numpy as np
 import pytest
 import xarray as xr
 from figures import _atlas
+from figures._sweeps import Sweeps
 
-from nashgrid.games import LinearValueOpenSourcing, LogitBertrand, OpenSourcing, gain_from_opening
+from nashgrid.games import LinearValueOpenSourcing, LogitBertrand, MixedOpenness, OpenSourcing, gain_from_opening
+from nashgrid.games import _claim as claim_module
+from nashgrid.games import _claims_mixed as mixed_module
+from nashgrid.games import _claims_open_sourcing as open_sourcing_module
+from nashgrid.games import _claims_owners as owners_module
+from nashgrid.games import _claims_public_firm as public_firm_module
+from nashgrid.games import _claims_quasi_public as quasi_public_module
 from nashgrid.games.claims import (
-    OPEN_SOURCING_CLAIMS,
-    OPEN_SOURCING_RANGES,
-    QUASI_PUBLIC_CLAIMS,
-    QUASI_PUBLIC_RANGES,
+    CLAIM_SETS,
+    MIXED_OPENNESS,
+    OPEN_SOURCING,
+    OWNERS,
+    QUASI_PUBLIC_GOOD,
     Claim,
+    ClaimSet,
     quasi_public_points,
     single_peak,
 )
 from nashgrid.solver import Leader, Newton, Status, at_points, solve, sweep
+from nashgrid.solver._axes import knobs
 
 
 def uncertified(game, points, **options):
@@ -37,9 +50,8 @@ def _as_if_certified(data):
     return data.assign(status=xr.where(first_order, int(Status.successful), data["status"]))
 
 
-@pytest.fixture(autouse=True)
-def quick(monkeypatch):
-    monkeypatch.setattr(_atlas, "at_points", uncertified)
+def drawn(claims, count=1, part=0.4):
+    return {name: np.full(count, low + part * (high - low)) for name, (low, high) in claims.ranges.items()}
 
 
 def test_single_peaks_are_those_of_the_closed_form():
@@ -52,10 +64,11 @@ def test_single_peaks_are_those_of_the_closed_form():
     assert not single_peak(np.array([[1.0, 0.5, 0.0]]))[0]
 
 
-def test_values_are_those_of_single_equilibria():
+def test_values_are_those_of_single_equilibria(monkeypatch):
     """One draw, solved on its own: a larger edge, a larger size, and what all the claims look at."""
-    draws = {name: np.array([low + 0.4 * (high - low)]) for name, (low, high) in OPEN_SOURCING_RANGES.items()}
-    values = _atlas.open_sourcing_values(draws)
+    monkeypatch.setattr(claim_module, "at_points", uncertified)
+    draws = drawn(OPEN_SOURCING)
+    values = OPEN_SOURCING.values(draws)
     point = {name: float(value[0]) for name, value in draws.items()}
 
     def both(**changes):
@@ -75,58 +88,125 @@ def test_values_are_those_of_single_equilibria():
         assert values[f"{name}_closed"][0] == pytest.approx(float(closed.outcomes[name]), rel=1e-8)
 
 
-def test_every_claim_has_its_values_and_its_ranges_are_of_the_game():
-    middle = {name: np.full(3, (low + high) / 2) for name, (low, high) in QUASI_PUBLIC_RANGES.items()}
-    points = quasi_public_points(middle)
+def test_points_are_parameters():
+    points = quasi_public_points(drawn(QUASI_PUBLIC_GOOD, part=0.5))
     assert points["hosting_cost"][0] == pytest.approx(0.15 + 0.15) and points["need[2]"][0] == pytest.approx(1.3)
-    values = _atlas.quasi_public_values(middle)
-    for claim in QUASI_PUBLIC_CLAIMS:
-        assert set(claim.needs) <= set(values) and claim.holds(values).shape == (3,)
-    assert {name for claim in OPEN_SOURCING_CLAIMS for name in claim.needs} >= {"gain", "gain_by_size"}
 
 
-def _claim(name, holds):
-    return Claim(name, name, "here", "derived", "made so", ("x", "y"), holds)
+MODULES = {
+    "open sourcing": open_sourcing_module,
+    "quasi-public good": quasi_public_module,
+    "rival owners": owners_module,
+    "open beside closed": mixed_module,
+    "public firm": public_firm_module,
+}
 
 
-def test_indices_and_shares_are_those_of_a_function_by_hand():
-    """y > 1/2 alone: y has the indices 1. x y > 1/4, x > 1/2: both matter, and x alone for the second."""
-    ranges = {"x": (0.0, 1.0), "y": (0.0, 1.0), "z": (5.0, 6.0)}
-    claims = (
-        _claim("one", lambda v: v["y"] > 0.5),
-        _claim("both", lambda v: v["x"] * v["y"] > 0.25),
-        _claim("always", lambda v: v["x"] >= 0.0),
-    )
+@pytest.mark.parametrize("claims", CLAIM_SETS, ids=lambda claims: claims.name)
+def test_every_claim_is_judged(claims, monkeypatch):
+    """With made-up numbers in the place of equilibria: everything is there, and of parameters that there are."""
 
-    def values(draws):
-        return {"x": np.where(draws["z"] > 5.9, np.nan, draws["x"]), "y": draws["y"]}
+    def made_up(game, points, keep):
+        knobs(game, tuple(points), "points")
+        shape = np.broadcast_shapes(*(value.shape for value in points.values()))
+        by_firm = {"payoff", "research", "investment", "sales", "profit"}
+        by_firm |= {"quality"} if isinstance(game, MixedOpenness) else set()
+        return {name: rng.normal(size=(*shape, len(game.firms)) if name in by_firm else shape) for name in keep}
 
-    data = _atlas._atlas(claims, ranges, values, 1024, lambda line: None)
-    np.testing.assert_allclose(data["share"], [0.5, 0.75 - 0.25 * np.log(4.0), 1.0], atol=0.01)
-    np.testing.assert_allclose(data["admissible"], 0.9, atol=0.01)
-    assert np.isnan(data["total_order"].sel(claim="always")).all()
-    assert _atlas.decisive(data, "one", 1) == ["y"] and set(_atlas.decisive(data, "both")) == {"x", "y"}
-    symmetric = data["total_order"].sel(claim="both", parameter=["x", "y"]).values
-    error = data["total_order_error"].sel(claim="both", parameter=["x", "y"]).values
-    assert abs(np.diff(symmetric)[0]) < 4 * np.hypot(*error)
-    share = _atlas.share_map(data, "one", "x", "y", 4)
-    np.testing.assert_allclose(share, np.broadcast_to([0.0, 0.0, 1.0, 1.0], (4, 4)), atol=0.2)
+    rng = np.random.default_rng(0)
+    monkeypatch.setattr(MODULES[claims.name], "certified", made_up)
+    found = claims.judge(drawn(claims, 200))
+    assert list(found) == [claim.name for claim in claims.claims]
+    for name, answer in found.items():
+        assert set(answer) <= {0.0, 1.0} and len(answer) == 200, name
+        assert 0.0 < answer.mean() < 1.0 or name == "inverted U", f"{name} does not depend on what it looks at"
 
 
-def test_the_total_order_index_without_gaps_is_exact_in_the_limit():
-    """x > 1/2 xor y > 1/2: nothing alone, everything together."""
-    ranges = {"x": (0.0, 1.0), "y": (0.0, 1.0)}
-    claims = (_claim("xor", lambda v: (v["x"] > 0.5) != (v["y"] > 0.5)),)
-    data = _atlas._atlas(claims, ranges, lambda draws: draws, 2048, lambda line: None)
-    np.testing.assert_allclose(data["first_order"], 0.0, atol=0.05)
-    np.testing.assert_allclose(data["total_order"], 1.0, atol=0.05)
+def _one(name, holds):
+    return Claim(name, name, "here", "derived", "made so", ("x",), holds)
+
+
+def test_what_has_no_value_has_no_answer():
+    claims = ClaimSet("c", "m", (_one("high", lambda v: v["x"] > 1.0),), {}, lambda d: d)
+    np.testing.assert_array_equal(claims.judge({"x": np.array([0.0, 2.0, np.nan])})["high"], [0.0, 1.0, np.nan])
 
 
 def test_draws_without_equilibrium_have_no_value(monkeypatch):
     def failing(game, points, **options):
-        data = at_points(game, points, method=Newton(), certify=False, **options)
+        data = uncertified(game, points, **options)
         return data.assign(status=data["status"] * 0 + int(Status.deviation_found))
 
-    monkeypatch.setattr(_atlas, "at_points", failing)
-    draws = {name: np.array([(low + high) / 2]) for name, (low, high) in QUASI_PUBLIC_RANGES.items()}
-    assert all(np.isnan(value).all() for value in _atlas.quasi_public_values(draws).values())
+    monkeypatch.setattr(claim_module, "at_points", failing)
+    found = claim_module.certified(LinearValueOpenSourcing(), {"edge": np.full((2, 1), 0.1)}, ("payoff",))
+    assert found["payoff"].shape[:2] == (2, 1) and np.isnan(found["payoff"]).all()
+
+
+@pytest.mark.parametrize(
+    ("larger", "smaller", "neither", "somebody"),
+    [
+        # Gains from opening: rival closed, rival open.
+        ((-1.0, 1.0), (-1.0, 1.0), 1.0, 1.0),  # coordination
+        ((1.0, -1.0), (1.0, -1.0), 0.0, 1.0),  # anti-coordination
+        ((1.0, -1.0), (-1.0, 1.0), 0.0, 0.0),  # one wants what the other does, the other the opposite
+        ((-1.0, -2.0), (-1.0, -2.0), 1.0, 0.0),
+    ],
+)
+def test_equilibria_of_two_owners_decisions(larger, smaller, neither, somebody, monkeypatch):
+    def certified(game, points, keep):
+        pay = np.zeros((1, 5, 6)) if len(game.share) == 2 else np.zeros((1, 2, 7))
+        if len(game.share) == 2:  # neither open, the larger, the smaller, both
+            pay[0, 1, 0], pay[0, 3, 0] = larger
+            pay[0, 2, 1], pay[0, 3, 1] = smaller
+        return {"payoff": pay, "research": pay}
+
+    monkeypatch.setattr(owners_module, "certified", certified)
+    values = OWNERS.values(drawn(OWNERS))
+    assert (values["neither"][0], values["somebody"][0]) == (neither, somebody)
+    settled = OWNERS.judge(drawn(OWNERS))["decisions settle"][0]
+    assert settled == max(neither, somebody)
+
+
+def test_numbers_of_open_models_that_are_equilibria(monkeypatch):
+    """The second developer gains by opening, the first and the third lose: none and two open are equilibria."""
+    gains = np.array([-1.0, 2.0, -1.0])
+
+    def certified(game, points, keep):
+        pay = np.zeros((1, 4, 3))
+        pay[0, 1:, 2] = gains  # what an open one has beyond a closed one with one fewer open
+        return dict.fromkeys(keep, pay) | {"welfare": np.array([[0.0, 1.0, 2.0, 3.0]])}
+
+    monkeypatch.setattr(mixed_module, "certified", certified)
+    np.testing.assert_array_equal(MIXED_OPENNESS.values(drawn(MIXED_OPENNESS))["settled"], [[1.0, 0.0, 1.0, 0.0]])
+    judged = MIXED_OPENNESS.judge(drawn(MIXED_OPENNESS))
+    assert judged["coexistence"][0] == 1.0 and judged["opens too little"][0] == 1.0
+
+
+def test_an_atlas_changes_its_name_with_its_claims_and_its_models():
+    fewer = dataclasses.replace(OPEN_SOURCING, claims=OPEN_SOURCING.claims[1:])
+    assert len({claims.key() for claims in (*CLAIM_SETS, fewer)}) == len(CLAIM_SETS) + 1
+    files = {module.__name__.rpartition(".")[2] for module in claim_module._modules(OWNERS.values)}
+    assert {"_claims_owners", "open_sourcing_owners", "open_sourcing_oligopoly", "_claim", "_measures"} <= files
+    assert "quasi_public_good" not in files
+
+
+def test_a_summary_is_read_if_it_is_of_the_same_atlas(tmp_path, monkeypatch):
+    claims = ClaimSet(
+        "of x",
+        "none",
+        (_one("high", lambda v: v["x"] > 0.25),),
+        {"x": (0.0, 1.0), "y": (0.0, 1.0)},
+        dict,
+    )
+    monkeypatch.setattr(_atlas, "SUMMARIES", tmp_path / "kept")
+    monkeypatch.setattr(_atlas, "DRAWS", 5000)
+    monkeypatch.setattr(ClaimSet, "key", lambda self: "1")
+    first = _atlas.atlases([claims], 5000, Sweeps(tmp_path))["of x"]
+    assert float(first["share"][0]) == pytest.approx(0.75, abs=0.01)
+    monkeypatch.setattr(_atlas, "claim_atlas", None)
+    again = _atlas.atlases([claims], 5000, Sweeps(tmp_path))["of x"]
+    xr.testing.assert_allclose(again, first, rtol=1e-12)
+    assert again["statement"].values.tolist() == ["high"]
+    kept = tmp_path / "kept" / "of_x.json"
+    for change in ({"asked": 1}, {"attrs": {**first.attrs, "key": "2"}}):
+        kept.write_text(json.dumps(json.loads(kept.read_text()) | change))
+        assert _atlas._read(kept, claims, 5000) is None

@@ -11,16 +11,18 @@ import pytest
 import xarray as xr
 from figures import (
     _access,
-    _atlas,
     _sweeps,
     branch_diagram,
+    claim_maps,
     coordination_map,
     ecosystem,
     innovation_paths,
     inverted_u,
+    literature_atlas,
     lorenz_curves,
     merger_map,
     policy_front,
+    policy_front_3d,
     propensity,
     regime_map,
     research_map,
@@ -35,10 +37,12 @@ from jaxtyping import Array, Float
 from nashgrid.games import (
     LinearValueOpenSourcing,
     OpenSourcing,
+    _claim,
     gain_from_opening,
     population_propensity,
     threshold_edge,
 )
+from nashgrid.games.claims import MIXED_OPENNESS
 from nashgrid.solver import Game, Leader, Status, StoreError, parameter
 from nashgrid.solver._spec import read
 from tests.by_hand import deviation_payoff, logit_profits, only_candidate, research_profit
@@ -56,20 +60,26 @@ POINTS = {
     "ecosystem": 5,
     "propensity": 8,
     "status_map": 8,
-    "claim_atlas": 16,
-    "claim_maps": 16,
+    "claim_atlas": 1,
+    "literature_atlas": 1,
+    "claim_maps": 1,
     "welfare_decomposition": 2,
     "lorenz_curves": 2,
     "publicness_triangle": 16,
     "innovation_paths": 8,
     "policy_front": 2,
+    "policy_front_3d": 6,
 }
+
+_FEW_MAPS = {"open sourcing": ("size opens", "edge closes"), "open beside closed": ("open rival helps", "coexistence")}
 
 
 @pytest.fixture(scope="module")
 def sweeps(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_atlas, "at_points", uncertified)
+        patch.setattr(_claim, "at_points", uncertified)
+        patch.setattr(literature_atlas, "SETS", (MIXED_OPENNESS,))
+        patch.setattr(claim_maps, "PANELS", _FEW_MAPS)
         patch.setattr(ecosystem, "at_points", uncertified)
         patch.setattr(ecosystem, "OWNERS", (2,))
         patch.setattr(_access, "at_points", lambda game, points, method, **how: uncertified(game, points, **how))
@@ -315,6 +325,21 @@ def test_the_front_is_the_best_there_is(sweeps):
         assert int(np.argmax(value.values)) == policy
 
 
+def test_no_policy_of_the_grid_is_better_than_the_best_under_its_budget(sweeps):
+    """Two ways to the front: a grid without optimization, and gradient ascent under a budget."""
+    designed = policy_front.compute(sweeps, 2)["front"]
+    grid = policy_front_3d.compute(sweeps, 6)["grid"]
+    for weight in policy_front.WEIGHTS:
+        for budget in (0.0, 0.6):
+            best = designed.where((designed["weight"] == weight) & (designed["budget"] == budget), drop=True)
+            cheap = grid.where(grid["public_outlay"] <= budget, drop=True)
+            most = float((cheap["welfare"] - weight * cheap["gini"]).max())
+            assert most <= float((best["welfare"] - weight * best["gini"])[0]) + 1e-5
+    front = grid.where(grid["efficient"] == 1.0, drop=True)
+    assert 1 < front.sizes["point"] < 0.75 * grid.sizes["point"]
+    assert float(grid["welfare"].max()) == float(front["welfare"].max())
+
+
 def test_importing_makes_no_array():
     """Else it would be made before JAX is set up, in single precision."""
     program = "import figures.__main__, jax; jax.config.update('jax_num_cpu_devices', 3); print(jax.device_count())"
@@ -327,7 +352,7 @@ def test_captions(capsys):
     assert main(["--list"]) == 0
     said = capsys.readouterr().out
     for name, script in FIGURES.items():
-        assert f"{name} ({script.POINTS} points an axis)\n" in said
+        assert f"{name} (--points {script.POINTS})\n" in said
         assert caption(name) in said
 
 
@@ -337,8 +362,9 @@ def test_captions(capsys):
         (
             ["inverted"],
             "no figure 'inverted'; there is inverted_u, regime_map, research_map, merger_map, branch_diagram, "
-            "coordination_map, ecosystem, propensity, status_map, claim_atlas, claim_maps, welfare_decomposition, "
-            "lorenz_curves, publicness_triangle, innovation_paths, policy_front.",
+            "coordination_map, ecosystem, propensity, status_map, claim_atlas, literature_atlas, claim_maps, "
+            "welfare_decomposition, lorenz_curves, publicness_triangle, innovation_paths, policy_front, "
+            "policy_front_3d.",
         ),
         (["--points", "1"], "--points 1: give at least 2."),
     ],
