@@ -184,10 +184,8 @@ def _anything(game: DynamicGame) -> tuple[Profile, Profile]:
     return beginning(game, dtype), layout.unflatten(jnp.zeros(layout.size, dtype))
 
 
-def check_dynamic(game: Any) -> None:
+def check_dynamic(game: DynamicGame) -> None:
     """Refuse a dynamic game whose parts do not fit each other; looks at shapes only, and may be traced."""
-    if not isinstance(game, DynamicGame):
-        raise GameError(f"Expected a DynamicGame, got {type(game).__name__}: subclass nashgrid.solver.DynamicGame.")
     what, firms = type(game).__name__, game.firms
     if not isinstance(firms, tuple) or not firms or not all(isinstance(name, str) for name in firms):
         raise GameError(f"{what}.firms is {firms!r}; give a tuple with the name of each firm.")
@@ -210,6 +208,12 @@ def check_dynamic(game: Any) -> None:
     every = [*taken, *outcomes, *(f"present_{name}" for name in outcomes), "persistence"]
     if twice := next((name for name in every if every.count(name) > 1), None):
         raise GameError(f"{what} has two strategies, states or outcomes called {twice!r}; rename one.")
+
+
+def check_is_dynamic(game: Any, what: str) -> None:
+    """Refuse what is no dynamic game."""
+    if not isinstance(game, DynamicGame):
+        raise GameError(f"{what} takes a DynamicGame, not {game!r}: subclass nashgrid.solver.DynamicGame.")
 
 
 def check_periods(periods: int | None, what: str, *, optional: bool) -> None:

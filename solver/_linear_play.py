@@ -18,7 +18,15 @@ from typing import Any
 import equinox as eqx
 
 from ._check import check, probe
-from ._dynamic_game import DynamicGame, check_dynamic, check_periods, dims_of, states_of, strategies_of
+from ._dynamic_game import (
+    DynamicGame,
+    check_dynamic,
+    check_is_dynamic,
+    check_periods,
+    dims_of,
+    states_of,
+    strategies_of,
+)
 from ._errors import GameError
 from ._game import Problem
 from ._layout import dtype_of
@@ -34,6 +42,7 @@ class LinearPlay(Problem):
 
     def __init__(self, game: DynamicGame, periods: int | None = None, *, shown: int = 40):
         what = type(self).__name__
+        check_is_dynamic(game, what)
         check_periods(periods, f"periods of {what}", optional=True)
         check_periods(shown, f"shown of {what}", optional=False)
         self.game, self.periods = game, periods

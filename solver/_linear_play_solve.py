@@ -176,8 +176,9 @@ def _judged(problem: LinearPlay, found: _Found, tol: float, certify: bool) -> tu
 
 
 def _status(passed: Array, finite: Array, explodes: Array, margin: Array, tol: float) -> Array:
-    status = jnp.where(margin >= -tol, passed, Status.infeasible)
-    status = jnp.where(finite, status, Status.nonfinite)
+    status = jnp.where((margin >= -tol) | (passed == Status.max_steps), passed, Status.infeasible)
+    # What has not settled need not be finite.
+    status = jnp.where(finite | (passed == Status.max_steps), status, Status.nonfinite)
     return jnp.where(explodes, Status.unbounded, status).astype(jnp.int32)
 
 

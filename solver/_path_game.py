@@ -19,6 +19,7 @@ from ._dynamic_game import (
     DynamicGame,
     beginning,
     check_dynamic,
+    check_is_dynamic,
     check_periods,
     dims_of,
     limits_of,
@@ -71,6 +72,7 @@ class PathGame(Game):
     periods: int = eqx.field(static=True)
 
     def __init__(self, game: DynamicGame, periods: int):
+        check_is_dynamic(game, "PathGame")
         check_periods(periods, "periods of a PathGame", optional=False)
         self.game, self.periods = game, periods
 

@@ -142,29 +142,39 @@ def quadratic_of(game: DynamicGame, dtype: jnp.dtype) -> Quadratic:
 
 def refuse_not_quadratic(game: DynamicGame, dtype: jnp.dtype) -> None:
     """Raise a `GameError` if payoffs are not quadratic, or transitions not linear, at points where it is tried."""
-    layout, states = strategies_of(game), states_of(game)
-    q = quadratic_of(game, dtype)
-    n = states.size
-    rng = np.random.default_rng(0)
     close = 1e3 * float(jnp.finfo(dtype).eps)
-    for size in _PROBES:
-        v = jnp.asarray(size * rng.uniform(-1.0, 1.0, n + layout.size), dtype)
+    for name, off in _differences(game, dtype).items():
+        # Negated, so that what is not finite away from zero is refused too.
+        if not float(off) <= close:
+            kind = "linear" if name == "transition" else "quadratic"
+            raise GameError(
+                f"{type(game).__name__}.{name} is not {kind} in states and strategies, which Markov-perfect and linear "
+                "open-loop play need; PathGame takes any game."
+            )
+
+
+@eqx.filter_jit
+def _differences(game: DynamicGame, dtype: jnp.dtype) -> dict[str, Float[Array, ""]]:
+    """How far the functions of a game are from its matrices at a few points, relative to their values."""
+    layout, states = strategies_of(game), states_of(game)
+    q, n = quadratic_of(game, dtype), states.size
+    rng = np.random.default_rng(0)
+    sizes = np.asarray(_PROBES)[:, None]
+    points = jnp.asarray(sizes * rng.uniform(-1.0, 1.0, (len(sizes), n + layout.size)), dtype)
+
+    def both(v):
         x, s = states.unflatten(v[:n]), layout.unflatten(v[n:])
         z = jnp.concatenate([jnp.ones((1,), dtype), v])
-        pairs = {
+        return {
             "payoff": (game.payoff(x, s), _forms(q.reward, z)),
             "terminal": (game.terminal(x), _forms(q.terminal, z[: 1 + n])),
             "transition": (states.flatten(game.transition(x, s)), product(q.motion, z)[1:]),
         }
-        for name, (true, read) in pairs.items():
-            scale = 1.0 + np.max(np.abs(np.asarray(true)))
-            # Negated, so that what is not finite away from zero is refused too.
-            if not np.all(np.abs(np.asarray(true - read)) <= close * scale):
-                kind = "linear" if name == "transition" else "quadratic"
-                raise GameError(
-                    f"{type(game).__name__}.{name} is not {kind} in states and strategies, which Markov-perfect and "
-                    "linear open-loop play need; PathGame takes any game."
-                )
+
+    pairs = jax.vmap(both)(points)
+    return {
+        name: jnp.max(jnp.abs(true - read)) / (1.0 + jnp.max(jnp.abs(true))) for name, (true, read) in pairs.items()
+    }
 
 
 def product(matrix: Float[Array, "n m"], vector: Float[Array, " m"]) -> Float[Array, " n"]:
