@@ -19,6 +19,7 @@ from . import (
     inverted_u,
     lorenz_curves,
     merger_map,
+    open_loop_feedback,
     policy_front,
     propensity,
     publicness_triangle,
@@ -46,6 +47,7 @@ FIGURES: dict[str, ModuleType] = {
     "lorenz_curves": lorenz_curves,
     "publicness_triangle": publicness_triangle,
     "innovation_paths": innovation_paths,
+    "open_loop_feedback": open_loop_feedback,
     "policy_front": policy_front,
 }
 """Name -> its script: `compute(sweeps, points)` and `draw(data)`, with the caption as its docstring."""

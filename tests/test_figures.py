@@ -52,6 +52,7 @@ POINTS = {
     "lorenz_curves": 2,
     "publicness_triangle": 16,
     "innovation_paths": 8,
+    "open_loop_feedback": 8,
     "policy_front": 2,
 }
 
@@ -338,7 +339,7 @@ def test_captions(capsys):
             ["inverted"],
             "no figure 'inverted'; there is inverted_u, regime_map, research_map, merger_map, branch_diagram, "
             "coordination_map, ecosystem, propensity, status_map, claim_atlas, claim_maps, welfare_decomposition, "
-            "lorenz_curves, publicness_triangle, innovation_paths, policy_front.",
+            "lorenz_curves, publicness_triangle, innovation_paths, open_loop_feedback, policy_front.",
         ),
         (["--points", "1"], "--points 1: give at least 2."),
     ],
