@@ -20,6 +20,7 @@ from . import (
     literature_atlas,
     lorenz_curves,
     merger_map,
+    open_loop_feedback,
     policy_front,
     policy_front_3d,
     propensity,
@@ -49,6 +50,7 @@ FIGURES: dict[str, ModuleType] = {
     "lorenz_curves": lorenz_curves,
     "publicness_triangle": publicness_triangle,
     "innovation_paths": innovation_paths,
+    "open_loop_feedback": open_loop_feedback,
     "policy_front": policy_front,
     "policy_front_3d": policy_front_3d,
 }

@@ -71,6 +71,11 @@ from .open_sourcing_oligopoly import OpenSourcing as OpenSourcing
 from .open_sourcing_oligopoly import combined_ideas as combined_ideas
 from .open_sourcing_oligopoly import research_without_competition as research_without_competition
 from .open_sourcing_oligopoly import second_period as second_period
+from .open_sourcing_over_time import CapitalizedOpenSourcing as CapitalizedOpenSourcing
+from .open_sourcing_over_time import LeadingOwner as LeadingOwner
+from .open_sourcing_over_time import OpenSourcingOverTime as OpenSourcingOverTime
+from .open_sourcing_over_time import committed_openness as committed_openness
+from .open_sourcing_over_time import steady_openness as steady_openness
 from .open_sourcing_owners import ManyOwnersOpenSourcing as ManyOwnersOpenSourcing
 from .open_sourcing_owners import linear_owner_gains as linear_owner_gains
 from .open_sourcing_owners import owners_decide as owners_decide

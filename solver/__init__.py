@@ -14,6 +14,7 @@ from ._configure import configure as configure
 from ._constraint import Constraint as Constraint
 from ._design import Design as Design
 from ._design import design as design
+from ._dynamic_game import DynamicGame as DynamicGame
 from ._efficient import efficient as efficient
 from ._equilibria import Equilibria as Equilibria
 from ._equilibria import equilibria as equilibria
@@ -28,6 +29,9 @@ from ._game import Problem as Problem
 from ._game import Profile as Profile
 from ._gradient_play import GradientPlay as GradientPlay
 from ._leader import Leader as Leader
+from ._linear_play_solve import MarkovPerfect as MarkovPerfect
+from ._linear_play_solve import Myopic as Myopic
+from ._linear_play_solve import OpenLoop as OpenLoop
 from ._method import Method as Method
 from ._mixed import MixedEquilibria as MixedEquilibria
 from ._mixed import mixed_equilibria as mixed_equilibria
@@ -37,6 +41,7 @@ from ._parameter import parameter as parameter
 from ._path import Path as Path
 from ._path import PathEnd as PathEnd
 from ._path import best_response_path as best_response_path
+from ._path_game import PathGame as PathGame
 from ._payoff_table import PayoffTable as PayoffTable
 from ._play import in_turn as in_turn
 from ._play import payoff_table as payoff_table
@@ -50,6 +55,7 @@ from ._proof import Proof as Proof
 from ._proof import prove as prove
 from ._pure import PureEquilibria as PureEquilibria
 from ._pure import pure_equilibria as pure_equilibria
+from ._quadratic import LinearQuadratic as LinearQuadratic
 from ._quantal import QuantalResponse as QuantalResponse
 from ._quantal import quantal_response as quantal_response
 from ._quantal_stage import QuantalStage as QuantalStage

@@ -67,6 +67,7 @@ POINTS = {
     "lorenz_curves": 2,
     "publicness_triangle": 16,
     "innovation_paths": 8,
+    "open_loop_feedback": 8,
     "policy_front": 2,
     "policy_front_3d": 6,
 }
@@ -363,8 +364,8 @@ def test_captions(capsys):
             ["inverted"],
             "no figure 'inverted'; there is inverted_u, regime_map, research_map, merger_map, branch_diagram, "
             "coordination_map, ecosystem, propensity, status_map, claim_atlas, literature_atlas, claim_maps, "
-            "welfare_decomposition, lorenz_curves, publicness_triangle, innovation_paths, policy_front, "
-            "policy_front_3d.",
+            "welfare_decomposition, lorenz_curves, publicness_triangle, innovation_paths, open_loop_feedback, "
+            "policy_front, policy_front_3d.",
         ),
         (["--points", "1"], "--points 1: give at least 2."),
     ],
