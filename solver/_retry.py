@@ -41,6 +41,8 @@ class TwoPasses:
     def __init__(self, problem: Problem, how: How, width: int):
         self.how = how
         self.plain = isinstance(problem, Game)
+        # The numbers, not the enumeration, with which comparing costs as much as a solver does.
+        self.good = int(Status.first_order if how.search is None else Status.successful)
         self.first: Program
         self.second: Program | None
         self.adapt: Callable[[int], Program] | None = None
@@ -65,6 +67,9 @@ class TwoPasses:
         """The results of both passes, and the number of points solved."""
         first, running = started
         results = first.finish(running, points)
+        status, steps = results["status"], results["steps"]
+        if status.min() == status.max() == self.good and steps.max() < min(first.max_steps, _CHOICES[0]):
+            return results, len(status)  # Most blocks of easy games, for which all that follows takes long.
         unsolved = self.unsolved(results)
         again = unsolved | (results["steps"] >= first.max_steps) if self.plain else unsolved
         if self.second not in (None, first) and again.any():
@@ -84,10 +89,9 @@ class TwoPasses:
 
     def unsolved(self, results: Results) -> Bool[np.ndarray, " points"]:
         """Whether each point lacks an equilibrium, or a first-order point if that is all that was asked for."""
-        # Of the numbers, not of the enumeration, which costs as much as a solver does.
         status = results["status"]
-        left = status != int(Status.successful)
-        return left if self.how.search is not None else left & (status != int(Status.first_order))
+        left = status != self.good
+        return left if self.how.search is not None else left & (status != int(Status.successful))
 
 
 def best_first(steps: Int[np.ndarray, " points"], most: int, lanes: int) -> int:
