@@ -166,7 +166,7 @@ def test_derivatives_are_those_of_the_closed_form():
 
     at = (cost, jnp.asarray(10.0))
     for rule in (jax.grad, jax.hessian):
-        for one, other in zip(rule(found, (0,))(*at), rule(exact, (0,))(*at), strict=True):
+        for one, other in zip(rule(found, (0,))(*at), jax.jit(rule(exact, (0,)))(*at), strict=True):
             jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-9, atol=1e-10), one, other)
 
 
