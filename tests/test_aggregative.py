@@ -119,7 +119,7 @@ def test_everything_is_as_with_a_matrix_of_all_firms(name):
 
 
 def test_closed_forms_of_very_many_firms():
-    n = 40_000
+    n = 10_000
     cost = _uniform(n)
     for game, name, exact in (
         (ManyFirmCournot(cost=cost), "quantity", many_firm_cournot_equilibrium(jnp.array(10.0), jnp.array(1.0), cost)),
@@ -166,7 +166,7 @@ def test_derivatives_are_those_of_the_closed_form():
 
     at = (cost, jnp.asarray(10.0))
     for rule in (jax.grad, jax.hessian):
-        for one, other in zip(rule(found, (0,))(*at), rule(exact, (0,))(*at), strict=True):
+        for one, other in zip(rule(found, (0,))(*at), jax.jit(rule(exact, (0,)))(*at), strict=True):
             jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-9, atol=1e-10), one, other)
 
 

@@ -60,9 +60,9 @@ CLOSED = {
 @pytest.mark.parametrize(("game", "closed"), CLOSED.values(), ids=CLOSED)
 def test_first_and_second_derivatives_in_every_field(game, closed):
     forward = jax.jit(jax.jacfwd(_strategies))(game)
-    _closely(forward, jax.jacrev(closed)(game))
+    _closely(forward, jax.jit(jax.jacrev(closed))(game))
     _closely(jax.jit(jax.jacrev(_strategies))(game), forward)
-    second = jax.jacfwd(jax.jacrev(closed))(game)
+    second = jax.jit(jax.jacfwd(jax.jacrev(closed)))(game)
     _closely(jax.jit(jax.jacfwd(jax.jacrev(_strategies)))(game), second, rtol=1e-8)
     _closely(jax.jit(jax.jacrev(jax.jacfwd(_strategies)))(game), second, rtol=1e-8)
 
@@ -99,7 +99,7 @@ def test_payoffs_and_outcomes_have_derivatives_too():
         return game.payoff(s), game.outcomes(s)
 
     game = LinearCournot(cost=(1.0, 2.0, 6.0))
-    _closely(jax.jit(jax.jacrev(solved))(game), jax.jacrev(closed)(game))
+    _closely(jax.jit(jax.jacrev(solved))(game), jax.jit(jax.jacrev(closed))(game))
     gradient = jax.grad(lambda game: _solve(game).outcomes["welfare"])(game)
     _closely(gradient, jax.grad(lambda game: closed(game)[1]["welfare"])(game))
 

@@ -48,7 +48,7 @@ class Coordination(Game):
 
 
 def test_all_three_of_a_coordination_game_and_their_derivatives():
-    found = equilibria(Coordination(), Newton(), starts=8)
+    found = equilibria(Coordination(), Newton(), starts=4)
     assert len(found) == 3 and int(found.others) == 0 and not found.full
     np.testing.assert_allclose([e.strategy["x"][0] for e in found], [-np.sqrt(2), 0, np.sqrt(2)], atol=1e-9)
     assert [float(e.certificate.stability) > 1 for e in found if e.certificate] == [False, True, False]
@@ -59,7 +59,7 @@ def test_all_three_of_a_coordination_game_and_their_derivatives():
     assert "3 equilibria, 0 other" in str(found)
 
     def positions(pull):
-        return equilibria(Coordination(pull=pull), Newton(), starts=8).points.strategy["x"][:3, 0]
+        return equilibria(Coordination(pull=pull), Newton(), starts=4).points.strategy["x"][:3, 0]
 
     slope = 1 / (2 * np.sqrt(2))
     np.testing.assert_allclose(jax.jacfwd(positions)(3.0), [-slope, 0.0, slope], atol=1e-9)
@@ -68,26 +68,26 @@ def test_all_three_of_a_coordination_game_and_their_derivatives():
 
 def test_a_batch_counts_every_lane_and_a_table_that_is_full_says_so():
     pulls = jnp.asarray([0.5, 3.0])
-    found = jax.jit(jax.vmap(lambda pull: equilibria(Coordination(pull=pull), Newton(), starts=8)))(pulls)
+    found = jax.jit(jax.vmap(lambda pull: equilibria(Coordination(pull=pull), Newton(), starts=4)))(pulls)
     np.testing.assert_array_equal(found.count, [1, 3])
     assert "(2,)" in str(found)
-    small = equilibria(Coordination(), Newton(), starts=8, capacity=2)
+    small = equilibria(Coordination(), Newton(), starts=4, capacity=2)
     assert len(small) == 2 and bool(small.full) and "raise `capacity`" in str(small)
 
 
-def brute_force(mass: float) -> list[tuple[float, float]]:
-    """Fixed points of global best responses on a fine grid, by sign changes where the best response does not jump."""
+def brute_force(masses: np.ndarray) -> list[list[tuple[float, float]]]:
+    """By mass, fixed points of global best responses on a fine grid, by sign changes where they do not jump."""
     prices = np.linspace(1.0, 50.0, 9801)
-
-    def respond(rival):
-        niche = mass * prices**-3 * (prices**-2 + rival**-2.0) ** -0.5
-        return prices[np.argmax((prices - 1) * (50 - prices + niche))]
-
-    response = np.array([respond(p) for p in prices])
-    twice = np.interp(response, prices, response) - prices
-    jump = np.abs(np.diff(np.interp(response, prices, response))) > 1.0
-    crossing = np.flatnonzero((twice[:-1] >= 0) & (twice[1:] < 0) & ~jump)
-    return [(prices[k], response[k]) for k in crossing]
+    usual, niche = (prices - 1) * (50 - prices), (prices - 1) * prices**-3
+    inverse = prices**-2
+    best = [np.argmax(usual + masses[:, None] * (niche / np.sqrt(inverse + rival)), axis=1) for rival in inverse]
+    fixed = []
+    for response in prices[np.array(best).T]:
+        twice = np.interp(response, prices, response)
+        above, jump = twice - prices, np.abs(np.diff(twice)) > 1.0
+        crossing = np.flatnonzero((above[:-1] >= 0) & (above[1:] < 0) & ~jump)
+        fixed.append([(prices[k], response[k]) for k in crossing])
+    return fixed
 
 
 MASSES = (1000.0, 2475.0, 2700.0, 3200.0, 5000.0)
@@ -96,8 +96,7 @@ MASSES = (1000.0, 2475.0, 2700.0, 3200.0, 5000.0)
 def test_no_one_and_two_equilibria_of_the_niche_game():
     found = jax.vmap(lambda mass: equilibria(NicheDemand(mass=mass), Newton(), starts=24))(jnp.asarray(MASSES))
     np.testing.assert_array_equal(found.count, [1, 0, 2, 0, 1])
-    for k, mass in enumerate(MASSES):
-        known = brute_force(mass)
+    for k, known in enumerate(brute_force(np.array(MASSES))):
         prices = np.asarray(found.points.strategy["price"][k, : int(found.count[k])])
         np.testing.assert_allclose(prices, np.reshape(known, (-1, 2)), atol=0.02)
         others = np.asarray(found.points.status[k, int(found.count[k]) :][: int(found.others[k])])
@@ -169,7 +168,7 @@ def test_without_an_equilibrium_the_status_is_that_of_a_first_order_point():
 
 def test_a_unique_equilibrium_is_found_once_also_in_single_precision():
     game = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), LinearCournot(cost=(1.0, 2.0, 6.0)))
-    found = equilibria(game, Newton(), starts=8)
+    found = equilibria(game, Newton(), starts=4)
     assert len(found) == 1 and found[0].strategy["quantity"].dtype == jnp.float32
     np.testing.assert_allclose(found[0].strategy["quantity"], solve(game).strategy["quantity"], rtol=1e-4, atol=1e-4)
 

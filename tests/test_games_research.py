@@ -60,7 +60,7 @@ def test_no_firm_gains_by_other_research(game):
 @pytest.mark.parametrize("game", MANY[::3], ids=lambda g: f"{len(g.firms)}-{g.spillover}-{g.joint}")
 def test_curvature_and_slope_are_those_of_the_payoff(game):
     x = jnp.full(len(game.firms), research_noncooperative(game))
-    second = jax.hessian(lambda x: game.payoff({"research": x})[0])(x)
+    second = jax.jit(jax.hessian(lambda x: game.payoff({"research": x})[0]))(x)
     assert research_curvature(game) == pytest.approx(float(second[0, 0]), rel=1e-12)
     assert research_response_slope(game) == pytest.approx(float(-second[0, 1] / second[0, 0]), rel=1e-11, abs=1e-14)
 
@@ -116,7 +116,7 @@ def test_the_first_expense_lowers_cost_smoothly():
     at = most * 1e-6 * np.array([1 - 1e-9, 1 + 1e-9])
     cost = lambda x: game.outcomes({"expense": jnp.stack([x, jnp.zeros_like(x)])})["cost_after"][0]  # noqa: E731
     for derivative in (cost, jax.grad(cost), jax.grad(jax.grad(cost))):
-        below, above = (float(derivative(x)) for x in at)
+        below, above = map(float, map(jax.jit(derivative), at))
         assert below == pytest.approx(above, rel=1e-6)
     assert cost(jnp.asarray(0.0)) == 2.0
     assert cost(jnp.asarray(0.5)) == pytest.approx(2 - np.sqrt(2 * 0.5 / 4), rel=1e-15)

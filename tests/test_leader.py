@@ -45,30 +45,27 @@ def test_a_choice_from_a_list(share):
     assert float(eq.subgame.certificate.stability) == 0.0
 
 
+@jax.jit
+def _led(share, curvature):
+    game = LinearValueOpenSourcing(
+        owner_share=share, edge=0.05, opening_cost=0.0, openness_curvature=curvature, outsiders=1
+    )
+    return solve(commitment(game, interval=(0.0, 1.0)), Newton())
+
+
 # At the curvature of 0.2 the payoff is concave in openness; at 0 it is convex, with a local maximum at either end.
 @pytest.mark.parametrize("curvature", [0.2, 0.0], ids=["concave", "two local optima"])
 def test_openness_from_an_interval_is_the_global_optimum(curvature):
-    lead = jax.jit(
-        lambda share: solve(
-            commitment(
-                LinearValueOpenSourcing(
-                    owner_share=share, edge=0.05, opening_cost=0.0, openness_curvature=curvature, outsiders=1
-                ),
-                interval=(0.0, 1.0),
-            ),
-            Newton(),
-        )
-    )
     shares = [0.1, 0.25, 0.5, 0.95] if curvature else [0.08, 0.3, 0.9]
     for share in shares:
-        eq = lead(jnp.asarray(share))
+        eq = _led(share, curvature)
         game = LinearValueOpenSourcing(owner_share=share, edge=0.05, opening_cost=0.0, openness_curvature=curvature)
         np.testing.assert_allclose(eq.strategy["openness"], optimal_openness(game), atol=1e-9)
         assert int(eq.status) == Status.successful
     numbers = {0.25: 0.07405281285878297, 0.5: 0.4554140127388534, 0.95: 0.05111211598790383}
     if curvature:
         for share, openness in numbers.items():
-            np.testing.assert_allclose(lead(jnp.asarray(share)).strategy["openness"], openness, atol=1e-9)
+            np.testing.assert_allclose(_led(share, curvature).strategy["openness"], openness, atol=1e-9)
 
 
 class Contest(Game):

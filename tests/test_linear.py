@@ -73,13 +73,13 @@ def test_derivatives_and_transposes(n):
     rng = np.random.default_rng(n)
     matrix, rhs = jnp.asarray(rng.normal(size=(n, n)) + 2 * n * np.eye(n)), jnp.asarray(rng.normal(size=n))
     d_matrix, d_rhs, weight = (jnp.asarray(rng.normal(size=shape)) for shape in ((n, n), (n,), (n,)))
-    x, d_x = jax.jvp(solve, (matrix, rhs), (d_matrix, d_rhs))
+    x, d_x = jax.jit(lambda *moves: jax.jvp(solve, (matrix, rhs), moves))(d_matrix, d_rhs)
     np.testing.assert_allclose(d_x, np.linalg.solve(matrix, d_rhs - d_matrix @ x), rtol=1e-12, atol=1e-14)
-    by_matrix, by_rhs = jax.vjp(solve, matrix, rhs)[1](weight)
+    by_matrix, by_rhs = jax.jit(lambda w: jax.vjp(solve, matrix, rhs)[1](w))(weight)
     adjoint = np.linalg.solve(matrix.T, weight)
     np.testing.assert_allclose(by_rhs, adjoint, rtol=1e-12, atol=1e-14)
     np.testing.assert_allclose(by_matrix, -np.outer(adjoint, x), rtol=1e-12, atol=1e-14)
-    (transposed,) = jax.linear_transpose(lambda b: solve(matrix, b), rhs)(weight)
+    (transposed,) = jax.jit(jax.linear_transpose(lambda b: solve(matrix, b), rhs))(weight)
     np.testing.assert_allclose(transposed, adjoint, rtol=1e-12, atol=1e-14)
 
 
