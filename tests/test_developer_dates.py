@@ -1,5 +1,6 @@
 """Dates of opening as an equilibrium: paths are those of the models without dates, and nobody wants another date."""
 
+import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -16,11 +17,13 @@ from nashgrid.games import (
 from nashgrid.solver import pure_equilibria
 
 T = 3
+path_of = eqx.filter_jit(dates_path)
+payoff_of = eqx.filter_jit(lambda game: game.payoff({"investment": mixed_openness_investment(game)}))
 
 
 @pytest.mark.parametrize("theta", [0.0, 1.0])
 def test_all_closed_and_all_open_are_the_paths_of_a_regulator(theta):
-    path = dates_path(DeveloperDates(periods=T), jnp.full((T, 3), theta))
+    path = path_of(DeveloperDates(periods=T), jnp.full((T, 3), theta))
     other = innovation_path(ReleaseDate(periods=T), jnp.full(T, theta))
     np.testing.assert_allclose(path.quality, np.broadcast_to(other.quality[:, None], (T, 3)), rtol=1e-12)
     np.testing.assert_allclose(path.investment[:, 0], other.investment, rtol=1e-12)
@@ -33,11 +36,11 @@ def test_what_was_open_is_not_taken_back():
     users added; what it invests later is its own."""
     game = DeveloperDates(market=MixedOpenness(quality_spillover=0.0), periods=T, depreciation=0.1)
     opened = jnp.zeros((T, 3)).at[0, 0].set(1.0)
-    path = dates_path(game, opened)
+    path = path_of(game, opened)
     a = np.asarray(path.investment)
     shown = 0.9 * a[0, 0]
     np.testing.assert_allclose(path.quality[1], 1.0 + shown + a[1] + np.array([0.0, 0.9, 0.9]) * a[0], rtol=1e-12)
-    later = dates_path(game, opened.at[1, 0].set(1.0))
+    later = path_of(game, opened.at[1, 0].set(1.0))
     kept = 0.03 * 0.25 * later.sales[0, 0]
     b = np.asarray(later.investment)
     np.testing.assert_allclose(later.quality[1, 0], 1.0 + shown + kept + b[1, 0], rtol=1e-12)
@@ -48,7 +51,7 @@ def test_one_period_is_the_decision_to_open():
     dates = dates_table(DeveloperDates(periods=1, discount=0.5))
     for profile in ((0, 0, 1), (1, 0, 1), (1, 1, 1)):
         game = MixedOpenness(open=tuple(1.0 - date for date in profile))
-        exact = game.payoff({"investment": mixed_openness_investment(game)})
+        exact = payoff_of(game)
         np.testing.assert_allclose(dates.table.payoff[profile], exact, rtol=1e-12)
 
 
