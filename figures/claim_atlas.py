@@ -2,10 +2,12 @@
 
 Left: the share of the admissible parameter space in which a claim holds, over all parameters at once, in the ranges of
 `nashgrid.games.claims`, with intervals of 95 %; hatched: (nearly) built into the model. Right: total-order Sobol
-indices, the part of the variance of "holds or not" that a parameter explains with all its interactions. Upper half:
-`OpenSourcing` with four outsiders; lower half: `QuasiPublicGood` with three developers and three groups. Every point is
-an equilibrium, solved and certified for the open and for the closed model; points without one are left out. A share
-says how robust a claim is in a model, not how likely it is in the world. The papers are known to us by their abstracts.
+indices, the part of the variance of "holds or not" that a parameter explains with all its interactions; a question
+mark where its standard error is above 0.15, as for claims that almost always hold, and a dash if they always or never
+do. Upper half: `OpenSourcing` with four outsiders; lower half: `QuasiPublicGood` with three developers and three
+groups. Every point is an equilibrium, solved and certified for the open and for the closed model; points without one
+are left out. A share says how robust a claim is in a model, not how likely it is in the world. The papers are known to
+us by their abstracts.
 """
 
 from collections.abc import Mapping
@@ -25,7 +27,7 @@ from ._sweeps import Sweeps
 POINTS = DRAWS
 """Draws of all parameters."""
 SETS: tuple[ClaimSet, ...] = (OPEN_SOURCING, QUASI_PUBLIC_GOOD)
-_HATCH = "////"
+_HATCH, _UNSURE = "////", 0.15
 
 
 def compute(sweeps: Sweeps, points: int = POINTS) -> dict[str, xr.Dataset]:
@@ -37,9 +39,7 @@ def draw(data: Mapping[str, xr.Dataset]) -> Figure:
     """The figure of a `compute`."""
     figure = drawn(data)
     solved = sum(each.attrs["draws"] for each in data.values())
-    shares = np.concatenate([each["share"].values for each in data.values()])
-    least, most = (percent(float(end)) for end in (shares.min(), shares.max()))
-    figure.suptitle(f"Claims about open models hold in {least} to {most} of the parameter space ({solved:,} draws)")
+    figure.suptitle(f"Claims about open models: most hold in a part of the parameter space ({solved:,} draws)")
     return figure
 
 
@@ -66,11 +66,12 @@ def _shares(ax: Axes, data: xr.Dataset) -> None:
     share = data["share"].values
     reach = np.stack([share - data["share_low"], data["share_high"] - share])
     bars = ax.barh(places, share, xerr=reach, color=BLUE, edgecolor="white", linewidth=0.0, ecolor="black", capsize=2.0)
-    for bar, value, standing in zip(bars, share, data["standing"].values, strict=True):
+    for bar, value, above, standing in zip(bars, share, reach[1], data["standing"].values, strict=True):
+        text = percent(float(value)) + (f" ± {100.0 * above:.1f}" if above >= 0.0005 else "")
         if standing != "derived":
             bar.set_hatch(_HATCH)
         inside = value > 0.7
-        ax.annotate(percent(float(value)), (value, bar.get_y() + 0.4), (-6 if inside else 6, 0), va="center",
+        ax.annotate(text, (value, bar.get_y() + 0.4), (-6 if inside else 6, 0), va="center",
                     textcoords="offset points", ha="right" if inside else "left",
                     bbox={"facecolor": BLUE if inside else "white", "edgecolor": "none", "pad": 1.0},
                     color="white" if inside else "black")  # fmt: skip
@@ -79,10 +80,20 @@ def _shares(ax: Axes, data: xr.Dataset) -> None:
 
 
 def _indices(ax: Axes, data: xr.Dataset) -> None:
-    values = data["total_order"].values
+    values, error = data["total_order"].values, data["total_order_error"].values
+    unsure = np.isfinite(values) & ~(error <= _UNSURE)
+    values = np.where(unsure, np.nan, values)
     image = ax.imshow(values, cmap="Greys", vmin=0.0, vmax=1.0, aspect="auto")
     for (i, j), value in np.ndenumerate(values):
-        text = "–" if np.isnan(value) else f"{value:.2f}".removeprefix("0") if value >= 0.005 else ""
+        text = (
+            "?"
+            if unsure[i, j]
+            else "–"
+            if np.isnan(value)
+            else f"{value:.2f}".removeprefix("0")
+            if value >= 0.005
+            else ""
+        )
         ax.text(j, i, text, ha="center", va="center", fontsize=7.0, color="white" if value > 0.5 else "black")
     names = [words(str(name)) for name in data["parameter"].values]
     ax.set_xticks(np.arange(len(names)), names, rotation=40, ha="right", rotation_mode="anchor", fontsize=7.5)

@@ -3,10 +3,9 @@
 As `claim_atlas`, for claims about rival owners (Llanes, 2019; Mladenovic, Courville and Gidel, 2026) put to
 `ManyOwnersOpenSourcing`, about open models beside closed ones (Llanes and de Elejalde, 2013) put to `MixedOpenness`,
 and about a public firm among private ones in prices and in quantities (Haraguchi and Matsumura, 2016) put to
-`MixedCournot` and `MixedBertrand`. The papers are known to us by their abstracts, their models are other ones,
-and nothing is replicated. At equal costs and a public firm that maximizes welfare, a corner of the ranges of the last
-set, prices are better for welfare always, as that paper says; the share is over public firms that are partly private or
-dearer as well.
+`MixedCournot` and `MixedBertrand`. The papers are known to us by their abstracts, their models are other ones, and
+nothing is replicated. With a public firm that maximizes welfare prices are always better for welfare than quantities,
+as the last paper says; the share is over public firms that are partly private as well.
 """
 
 from collections.abc import Mapping

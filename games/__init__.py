@@ -29,6 +29,11 @@ from .cournot import IsoelasticCournot as IsoelasticCournot
 from .cournot import LinearCournot as LinearCournot
 from .cournot import isoelastic_cournot_equilibrium as isoelastic_cournot_equilibrium
 from .cournot import linear_cournot_equilibrium as linear_cournot_equilibrium
+from .developer_dates import DatesPath as DatesPath
+from .developer_dates import DatesTable as DatesTable
+from .developer_dates import DeveloperDates as DeveloperDates
+from .developer_dates import dates_path as dates_path
+from .developer_dates import dates_table as dates_table
 from .emission_cap import EmissionCap as EmissionCap
 from .emission_cap import emission_cap_equilibrium as emission_cap_equilibrium
 from .innovation_paths import ReleaseDate as ReleaseDate

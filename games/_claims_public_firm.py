@@ -45,7 +45,7 @@ PUBLIC_FIRM = ClaimSet(
             "with one private firm welfare is higher in price competition",
             HARAGUCHI,
             "derived",
-            "at equal costs always; a public firm of higher costs drives out less of what private ones make cheaper",
+            "always if the public firm maximizes welfare, or profit; not for partly private ones of distant goods",
             *higher("welfare_one", "prices", "quantities"),
         ),
         Claim(
@@ -61,7 +61,7 @@ PUBLIC_FIRM = ClaimSet(
             "with one private firm its profit is higher in price competition",
             HARAGUCHI,
             "derived",
-            "a public firm produces less if it sets its price; a public firm that is nearly private does not",
+            "a public firm that sets its price produces less; not so one that is nearly private",
             *higher("profit_one", "prices", "quantities"),
         ),
         Claim(

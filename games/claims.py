@@ -74,7 +74,8 @@ def claim_atlas(
     >>> few = dataclasses.replace(PUBLIC_FIRM, claims=PUBLIC_FIRM.claims[:2])  # or ranges, or values of your own
     >>> [claim.statement for claim in few.claims][0]
     'with one private firm welfare is higher in price competition'
-    >>> data = claim_atlas(few, draws=1_000_000, store="atlas.npz")  # doctest: +SKIP
+
+    Then `claim_atlas(few, draws=1_000_000, store="atlas.npz")`.
     """
     data = atlas(
         claims.judge,

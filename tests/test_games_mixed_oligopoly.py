@@ -56,13 +56,10 @@ def test_prices_against_quantities_at_equal_costs():
         def both(gamma, private=private):
             prices = market(MixedBertrand, private, 1.0, gamma)
             quantities = market(MixedCournot, private, 1.0, gamma)
-            found = [
-                game.outcomes({name: form(game)})
-                for game, name, form in (
-                    (prices, "price", mixed_bertrand_equilibrium),
-                    (quantities, "quantity", mixed_cournot_equilibrium),
-                )
-            ]
+            found = (
+                prices.outcomes({"price": mixed_bertrand_equilibrium(prices)}),
+                quantities.outcomes({"quantity": mixed_cournot_equilibrium(quantities)}),
+            )
             return [x["welfare"] for x in found], [x["profit"][-1] for x in found]
 
         welfare, profit = jax.vmap(both)(gammas)

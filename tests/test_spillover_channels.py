@@ -8,6 +8,7 @@ import pytest
 from nashgrid.games import QuasiPublicGood, ReleaseDate, innovation_path, spillover_channels
 
 T = 8
+outcomes_of = eqx.filter_jit(lambda game, s: game.outcomes(s))
 channels_of, path_of = eqx.filter_jit(spillover_channels), eqx.filter_jit(innovation_path)
 CLOSED, OPEN, LATER = jnp.zeros(T), jnp.ones(T), jnp.asarray([0.0, 0.0, 0.0, 0.5, 1.0, 1.0, 1.0, 1.0])
 
@@ -57,14 +58,14 @@ def test_acceleration_of_an_open_model_has_its_closed_form():
 def test_the_value_of_diffusion_in_one_period_is_that_of_the_game(theta):
     """Half of the investment comes from elsewhere: the game at a base quality that is lower by it."""
     here = ReleaseDate(periods=1)
-    found = spillover_channels(here, jnp.asarray([theta]))
+    found = channels_of(here, jnp.asarray([theta]))
     a = found.own_innovation[0]
     lost = found.knowledge_diffusion[0]
     assert float(lost) == pytest.approx(2.0 * float(a) * (0.2 * (1.0 - theta) + theta), rel=1e-12)
     at = {"investment": jnp.full(3, a)}
     if theta in (0.0, 1.0):
         best, less = (
-            QuasiPublicGood(openness=theta, base_quality=base).outcomes(at) for base in (1.0, 1.0 - float(lost))
+            outcomes_of(QuasiPublicGood(openness=theta, base_quality=base), at) for base in (1.0, 1.0 - float(lost))
         )
         assert float(found.diffusion_value) == pytest.approx(float(best["welfare"] - less["welfare"]), rel=1e-10)
-    assert float(QuasiPublicGood(openness=theta).outcomes(at)["knowledge_diffusion"]) == pytest.approx(float(lost))
+    assert float(outcomes_of(QuasiPublicGood(openness=theta), at)["knowledge_diffusion"]) == pytest.approx(float(lost))
