@@ -22,6 +22,9 @@ from nashgrid.solver import (
     solve,
     sweep,
 )
+from nashgrid.solver._dynamic_game import programs_of, strategies_of
+from nashgrid.solver._quadratic import quadratic_of
+from nashgrid.solver._rules_certificate import judge_for_ever, judge_to_the_end
 
 
 class StickyPrices(DynamicGame):
@@ -158,10 +161,6 @@ def test_no_other_rule_is_better_by_brute_force():
 
 
 def test_the_certificate_refuses_a_wrong_rule():
-    from nashgrid.solver._dynamic_game import strategies_of
-    from nashgrid.solver._quadratic import quadratic_of
-    from nashgrid.solver._rules_certificate import judge_for_ever, judge_to_the_end
-
     game = Adjustment()
     layout, q = strategies_of(game), quadratic_of(game, jnp.dtype("float64"))
     sizes = jnp.ones(2), jnp.ones(2)
@@ -284,6 +283,16 @@ def test_sweeps_have_named_rules():
     assert list(data["coefficient"].values) == ["1", "quantity[0]", "quantity[1]"]
     assert data["quantity"].sizes["date"] == 4 and data["change"].sizes["period"] == 3
     np.testing.assert_allclose(data["change_rule"][1], foreseen().outcomes["change_rule"], atol=1e-12)
+
+
+class Dearer(Adjustment):
+    def payoff(self, x, s):
+        return Adjustment.payoff(self, x, s) - 1.0
+
+
+def test_an_edited_payoff_is_noticed():
+    here, there = (programs_of(kind()) for kind in (Adjustment, Dearer))
+    assert [name for name in here if str(here[name]) != str(there[name])] == ["payoff"]
 
 
 class Renamed(Adjustment):
