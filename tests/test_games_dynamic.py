@@ -8,7 +8,9 @@ import pytest
 from nashgrid.games import (
     CapitalizedOpenSourcing,
     LeadingOwner,
+    OpenSourcing,
     OpenSourcingOverTime,
+    ResearchOverTime,
     SimultaneousOpenSourcing,
     committed_openness,
     optimal_openness,
@@ -81,3 +83,37 @@ def test_feedback_lies_between_open_loop_and_commitment():
         left = (-0.3 * phi + np.poly1d([slope, 0.0])) * np.poly1d([-0.9 * (1 - k), 1.0])
         cubic = left + 0.9 * k * slope * np.poly1d([1.0, 0.0, 0.0]) * phi
         assert np.min(np.abs(cubic.roots - float(seen))) < 1e-10
+
+
+def test_one_period_of_research_is_the_oligopoly():
+    rng = np.random.default_rng(0)
+    x, openness = jnp.asarray(0.3 * rng.random((3, 4))), jnp.array([0.0, 0.5, 1.0])
+
+    @jax.jit
+    @jax.vmap
+    def both(x, openness):
+        known = OpenSourcing(outsiders=3, openness=openness, research_cost=5.0)
+        game = PathGame(ResearchOverTime(outsiders=3, openness=openness), 1)
+        once, seen = game.outcomes({"research": x[:, None]}), known.outcomes({"research": x})
+        ours = game.payoff({"research": x[:, None]}), once["welfare"][0], once["technology"][0, 1]
+        return ours, (known.payoff({"research": x}), seen["welfare"], seen["technology"][0])
+
+    for ours, known in zip(*both(x, openness), strict=True):
+        np.testing.assert_allclose(ours, known, rtol=1e-12)
+
+
+def test_seen_technology_discourages_rivals_or_is_answered():
+    competition, openness = jnp.array([0.3, 0.7, 0.3, 0.7]), jnp.array([0.0, 0.0, 1.0, 1.0])
+
+    @jax.jit
+    @jax.vmap
+    def owner(competition, openness):
+        game = ResearchOverTime(competition=competition, openness=openness)
+        seen, committed = solve(MarkovPerfect(game)), solve(OpenLoop(game), certify=False)
+        research = [eq.strategy["research"][0, -1] for eq in (seen, committed)]
+        return research[0] / research[1] - 1.0, seen.status, seen.outcomes["least_quantity"][-1]
+
+    more, status, least = owner(competition, openness)
+    assert (status == Status.successful).all() and (least > 0.4).all()
+    np.testing.assert_array_equal(np.sign(more), [1.0, 1.0, 1.0, -1.0])
+    assert more[1] > 10.0 * more[0]
