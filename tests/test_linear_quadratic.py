@@ -311,6 +311,7 @@ class Twice(Adjustment):
         (lambda: MarkovPerfect(Adjustment(), 0), r"periods of MarkovPerfect is 0; give a whole number of at least 1"),
         (lambda: PathGame(Adjustment(), True), r"periods of a PathGame is True; give a whole number of at least 1\.$"),
         (lambda: solve(MarkovPerfect(Adjustment(discount=1.0))), r"discount is 1\.0; .*below 1 for an infinite"),
+        (lambda: solve(cast(Any, Adjustment())), r"Adjustment is one period of a dynamic game; solve MarkovPerfect"),
         (lambda: solve(OpenLoop(Renamed())), r"Renamed\.transition returned .*'q'.*'quantity'"),
         (lambda: solve(PathGame(Twice(), 2)), r"Twice has two .* called 'quantity'; rename one"),
         (lambda: MarkovPerfect(cast(Any, 3.0)), r"MarkovPerfect takes a DynamicGame, not 3\.0"),
