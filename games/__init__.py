@@ -105,6 +105,7 @@ from .research import research_input_noncooperative as research_input_noncoopera
 from .research import research_noncooperative as research_noncooperative
 from .research import research_planner as research_planner
 from .research import research_response_slope as research_response_slope
+from .research_over_time import ResearchOverTime as ResearchOverTime
 from .singh_vives import SinghVivesBertrand as SinghVivesBertrand
 from .singh_vives import SinghVivesCournot as SinghVivesCournot
 from .singh_vives import singh_vives_bertrand_duopoly as singh_vives_bertrand_duopoly

@@ -179,7 +179,7 @@ class CapitalizedOpenSourcing(OverTime):
     >>> from nashgrid.solver import MarkovPerfect, OpenLoop, solve
     >>> game = CapitalizedOpenSourcing(outsiders=1)
     >>> [round(float(solve(play(game), tol=1e-4).strategy["openness"][0, -1]), 3) for play in (OpenLoop, MarkovPerfect)]
-    [0.302, 0.374]
+    [0.302, 0.396]
     """
 
     def initial(self) -> dict[str, ArrayLike]:

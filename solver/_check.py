@@ -12,6 +12,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import ArrayLike
 
+from ._dynamic_game import DynamicGame
 from ._errors import GameError
 from ._game import Game, Problem
 from ._layout import bounds_of, dtype_of, layout_of
@@ -30,6 +31,11 @@ def prepare(problem: P) -> P:
     Raises:
         GameError: something is ill-defined.
     """
+    if isinstance(problem, DynamicGame):
+        raise GameError(
+            f"{type(problem).__name__} is one period of a dynamic game; solve MarkovPerfect(game), OpenLoop(game) or "
+            "PathGame(game, periods)."
+        )
     if not isinstance(problem, Problem):
         raise GameError(f"Expected a Game or a Leader, got {type(problem).__name__}: subclass nashgrid.solver.Game.")
     problem = jax.tree_util.tree_map_with_path(_converted, problem)

@@ -184,6 +184,22 @@ def _anything(game: DynamicGame) -> tuple[Profile, Profile]:
     return beginning(game, dtype), layout.unflatten(jnp.zeros(layout.size, dtype))
 
 
+def programs_of(game: DynamicGame) -> dict[str, Any]:
+    """What the functions of a game compute, as jaxprs by name."""
+    arrays, static = eqx.partition(game, eqx.is_array)
+
+    def program(name: str) -> Any:
+        def call(arrays: Any) -> Any:
+            whole = eqx.combine(arrays, static)
+            x, s = _anything(whole)
+            given = {"initial": (), "bounds": (), "terminal": (x,)}.get(name, (x, s))
+            return jax.tree.map(jnp.asarray, getattr(whole, name)(*given))
+
+        return jax.make_jaxpr(call)(arrays)
+
+    return {name: program(name) for name in ("initial", "bounds", "transition", "payoff", "terminal", "outcomes")}
+
+
 def check_dynamic(game: DynamicGame) -> None:
     """Refuse a dynamic game whose parts do not fit each other; looks at shapes only, and may be traced."""
     what, firms = type(game).__name__, game.firms

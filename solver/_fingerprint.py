@@ -16,6 +16,7 @@ import numpy as np
 
 from ._axes import put
 from ._devices import How
+from ._dynamic_game import DynamicGame, programs_of
 from ._game import Game, Problem
 from ._solution import Equilibrium
 
@@ -101,6 +102,10 @@ def _programs(problem: Any, one: Equilibrium | None, path: str = "") -> Iterator
                 return method() if name in ("bounds", "start") else method(s)
 
             program = jax.make_jaxpr(call)(arrays, one.strategy)
+            constants = [np.asarray(c).tobytes() for c in program.consts]
+            yield f"what {path}{name} computes", f"#{_hash(text(program.jaxpr).encode(), *constants)}"
+    elif isinstance(problem, DynamicGame):
+        for name, program in programs_of(problem).items():
             constants = [np.asarray(c).tobytes() for c in program.consts]
             yield f"what {path}{name} computes", f"#{_hash(text(program.jaxpr).encode(), *constants)}"
     elif isinstance(problem, eqx.Module):

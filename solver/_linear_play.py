@@ -62,6 +62,11 @@ class LinearPlay(Problem):
         """Whether firms count what follows the period."""
         return True
 
+    def how(self) -> str:
+        """The method in words."""
+        newton = ", Newton" if self.periods is None else ""
+        return f"backward recursion of costates{newton}" if self.patient else "each period by itself"
+
     def dims(self) -> Mapping[str, tuple[str, ...]]:
         """Names of the axes; the last one is "period", of states "date", of rules "coefficient"."""
         every = dims_of(self.game)

@@ -76,7 +76,7 @@ def play_linear(
         steps=steps,
         subgame=None,
         concept=problem.concept(),
-        method="backward recursion of costates" + (", Newton" if problem.periods is None else ""),
+        method=problem.how(),
         tol=tol,
         firms=game.firms,
     )

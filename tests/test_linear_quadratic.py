@@ -22,6 +22,9 @@ from nashgrid.solver import (
     solve,
     sweep,
 )
+from nashgrid.solver._dynamic_game import programs_of, strategies_of
+from nashgrid.solver._quadratic import quadratic_of
+from nashgrid.solver._rules_certificate import judge_for_ever, judge_to_the_end
 
 
 class StickyPrices(DynamicGame):
@@ -158,10 +161,6 @@ def test_no_other_rule_is_better_by_brute_force():
 
 
 def test_the_certificate_refuses_a_wrong_rule():
-    from nashgrid.solver._dynamic_game import strategies_of
-    from nashgrid.solver._quadratic import quadratic_of
-    from nashgrid.solver._rules_certificate import judge_for_ever, judge_to_the_end
-
     game = Adjustment()
     layout, q = strategies_of(game), quadratic_of(game, jnp.dtype("float64"))
     sizes = jnp.ones(2), jnp.ones(2)
@@ -286,6 +285,16 @@ def test_sweeps_have_named_rules():
     np.testing.assert_allclose(data["change_rule"][1], foreseen().outcomes["change_rule"], atol=1e-12)
 
 
+class Dearer(Adjustment):
+    def payoff(self, x, s):
+        return Adjustment.payoff(self, x, s) - 1.0
+
+
+def test_an_edited_payoff_is_noticed():
+    here, there = (programs_of(kind()) for kind in (Adjustment, Dearer))
+    assert [name for name in here if str(here[name]) != str(there[name])] == ["payoff"]
+
+
 class Renamed(Adjustment):
     def transition(self, x, s):
         return {"q": x["quantity"] + s["change"]}
@@ -302,6 +311,7 @@ class Twice(Adjustment):
         (lambda: MarkovPerfect(Adjustment(), 0), r"periods of MarkovPerfect is 0; give a whole number of at least 1"),
         (lambda: PathGame(Adjustment(), True), r"periods of a PathGame is True; give a whole number of at least 1\.$"),
         (lambda: solve(MarkovPerfect(Adjustment(discount=1.0))), r"discount is 1\.0; .*below 1 for an infinite"),
+        (lambda: solve(cast(Any, Adjustment())), r"Adjustment is one period of a dynamic game; solve MarkovPerfect"),
         (lambda: solve(OpenLoop(Renamed())), r"Renamed\.transition returned .*'q'.*'quantity'"),
         (lambda: solve(PathGame(Twice(), 2)), r"Twice has two .* called 'quantity'; rename one"),
         (lambda: MarkovPerfect(cast(Any, 3.0)), r"MarkovPerfect takes a DynamicGame, not 3\.0"),
