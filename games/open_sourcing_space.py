@@ -35,6 +35,8 @@ What is derived and what is built in:
   what comes back is proportional to proximity. Under competition what it shows to outsiders also is.
 * Which outsiders gain when a model is opened is derived; near ones learn more from it, and lose as little as all others
   by the edge's being public.
+* Where an owner who will open goes, its coordinates chosen by a `Leader`: derived; among outsiders, but away from all
+  of them where they learn more from it than it from them and competition is strong.
 * That distance matters to learning and not to rivalry is assumed.
 """
 

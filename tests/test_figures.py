@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from figures import (
     regime_map,
     research_map,
     status_map,
+    technology_space,
     welfare_decomposition,
 )
 from figures.__main__ import FIGURES, caption, main, make
@@ -30,7 +32,14 @@ from figures._style import percent, style
 from figures._sweeps import Sweeps
 from jaxtyping import Array, Float
 
-from nashgrid.games import LinearValueOpenSourcing, gain_from_opening, population_propensity, threshold_edge
+from nashgrid.games import (
+    LinearValueOpenSourcing,
+    OpenSourcingInSpace,
+    gain_from_opening,
+    gains_in_space,
+    population_propensity,
+    threshold_edge,
+)
 from nashgrid.solver import Game, Leader, Status, StoreError, parameter
 from nashgrid.solver._spec import read
 from tests.test_claims import uncertified
@@ -45,6 +54,7 @@ POINTS = {
     "coordination_map": 8,
     "ecosystem": 5,
     "propensity": 8,
+    "technology_space": 5,
     "status_map": 8,
     "claim_atlas": 16,
     "claim_maps": 16,
@@ -62,6 +72,7 @@ def sweeps(tmp_path_factory):
         patch.setattr(_atlas, "at_points", uncertified)
         patch.setattr(ecosystem, "at_points", uncertified)
         patch.setattr(ecosystem, "OWNERS", (2,))
+        patch.setattr(technology_space, "at_points", uncertified)
         patch.setattr(_access, "at_points", lambda game, points, method, **how: uncertified(game, points, **how))
         yield Sweeps(tmp_path_factory.mktemp("stores"))
 
@@ -167,6 +178,17 @@ def test_coordination_map_has_the_regions_of_the_closed_form(sweeps):
     closed, opened = coordination_map.boundaries((0.3, 0.2), ends)
     np.testing.assert_allclose(closed, 0.5 * (0.5 * np.array([0.3, 0.2]) - ends[:, None] / 2), atol=1e-15)
     np.testing.assert_allclose(opened, 0.5 * (0.25 * np.array([0.3, 0.2]) - ends[:, None] / 8), atol=1e-15)
+
+
+def test_technology_space_has_the_gains_of_the_closed_form(sweeps):
+    (data,) = technology_space.compute(sweeps, 5).values()
+    assert (data["status"] == Status.successful).all()
+    one = data.sel(competition=technology_space.STRONG).isel(horizontal=1, vertical=3)
+    place = ((0.25, 0.75), *technology_space.OUTSIDERS)
+    game = OpenSourcingInSpace(positions=place, competition=technology_space.STRONG, **technology_space.COMMON)
+    np.testing.assert_allclose(one["gain"], jax.jit(gains_in_space)(game), atol=1e-12)
+    near, far = technology_space.by_distance(data.isel(competition=1))["gain"].sel(quantile=0.5).values[[0, -1]]
+    assert near > 0.0 > far
 
 
 def test_ecosystem_has_the_equilibria_of_the_decisions(sweeps):
@@ -337,8 +359,8 @@ def test_captions(capsys):
         (
             ["inverted"],
             "no figure 'inverted'; there is inverted_u, regime_map, research_map, merger_map, branch_diagram, "
-            "coordination_map, ecosystem, propensity, status_map, claim_atlas, claim_maps, welfare_decomposition, "
-            "lorenz_curves, publicness_triangle, innovation_paths, policy_front.",
+            "coordination_map, ecosystem, propensity, technology_space, status_map, claim_atlas, claim_maps, "
+            "welfare_decomposition, lorenz_curves, publicness_triangle, innovation_paths, policy_front.",
         ),
         (["--points", "1"], "--points 1: give at least 2."),
     ],

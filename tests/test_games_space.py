@@ -124,6 +124,23 @@ def test_those_near_an_open_model_gain_and_under_competition_remote_ones_lose():
     assert np.all(np.diff(rivals) < 0.0) and rivals[0] > 0.0 > rivals[-1]
 
 
+def test_an_open_owner_goes_among_outsiders_or_away_from_its_rivals():
+    line = jnp.asarray([[0.5], [0.0], [0.2], [0.4], [0.6], [0.8], [1.0]])
+    game = OpenSourcingInSpace(positions=line, openness=1.0, competition=0.8)
+
+    @jax.jit
+    def payoffs(game):
+        def one(place):
+            there = eqx.tree_at(lambda g: g.positions, game, game.positions.at[0, 0].set(place))
+            return there.payoff({"research": research_in_space(there)})[0]
+
+        return jax.vmap(one)(jnp.linspace(-1.0, 2.0, 31))
+
+    assert np.argmax(payoffs(game)) in (14, 16)  # At 0.4 or 0.6, beside one of the two in the middle.
+    stingy = at(game, spill_back=jnp.asarray(0.1), spill_out=jnp.asarray(0.6))
+    assert np.argmax(payoffs(stingy)) in (0, 30)
+
+
 def test_coordinates_are_axes_and_a_leader_can_choose_one():
     line = ((0.0,), (1.0,), (1.2,))
     game = OpenSourcingInSpace(positions=line, owner_share=0.5, edge=0.0, opening_cost=0.01, local_access=0.5)
