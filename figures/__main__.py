@@ -28,6 +28,7 @@ from . import (
     regime_map,
     research_map,
     status_map,
+    technology_space,
     welfare_decomposition,
 )
 from ._style import style, write
@@ -42,6 +43,7 @@ FIGURES: dict[str, ModuleType] = {
     "coordination_map": coordination_map,
     "ecosystem": ecosystem,
     "propensity": propensity,
+    "technology_space": technology_space,
     "status_map": status_map,
     "claim_atlas": claim_atlas,
     "literature_atlas": literature_atlas,

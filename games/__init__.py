@@ -85,6 +85,11 @@ from .open_sourcing_owners import ManyOwnersOpenSourcing as ManyOwnersOpenSourci
 from .open_sourcing_owners import linear_owner_gains as linear_owner_gains
 from .open_sourcing_owners import owners_decide as owners_decide
 from .open_sourcing_population import population_propensity as population_propensity
+from .open_sourcing_space import OpenSourcingInSpace as OpenSourcingInSpace
+from .open_sourcing_space import gains_in_space as gains_in_space
+from .open_sourcing_space import linear_gain_in_space as linear_gain_in_space
+from .open_sourcing_space import proximity as proximity
+from .open_sourcing_space import research_in_space as research_in_space
 from .open_sourcing_two_owners import OwnersOpenSourcing as OwnersOpenSourcing
 from .open_sourcing_two_owners import access_price as access_price
 from .open_sourcing_two_owners import opening_decisions as opening_decisions

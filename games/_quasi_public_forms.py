@@ -58,7 +58,9 @@ def closed_equilibrium(game: Release) -> Regime:
 def open_equilibrium(game: Release) -> Regime:
     """The open regime, whatever the openness of the game: N = (ybar A - h + tau)/(D - eta), the price h - tau.
 
-    h is the mean hosting cost, and h - m a real cost of it. a = b ybar/(n (1 - g) c (D - eta)).
+    h is the mean hosting cost, and h - m a real cost of it. a = b ybar/(n (1 - g) c (D - eta)). Where hosting is dearer
+    for those who need the model less, usage is Q_k = N + (y_k - ybar)(A + varsigma)/D: welfare has sigma^2 (A +
+    varsigma)^2/(2 D) in the place of sigma^2 A^2/(2 D).
     """
     return open_regime(game, delayed_release_investment(_at(game, 1.0)))
 
@@ -79,7 +81,9 @@ def open_regime(game: Release, investment: Float[Array, ""]) -> Regime:
     quality = game.base_quality + game.developers * investment
     total = (users.mean_need() * quality - price) / (users.slope - users.network)
     premium = (game.hosting_cost - game.resource_cost) * total
-    return Regime(investment, quality, total, price, _welfare(game, quality, total, investment) - premium)
+    dearer = quality + game.hosting_gradient
+    sorting = _spread(game, dearer) - _spread(game, quality)
+    return Regime(investment, quality, total, price, _welfare(game, quality, total, investment) + sorting - premium)
 
 
 def planned_equilibrium(game: FixedCapacity) -> Regime:
@@ -107,10 +111,15 @@ def _at(game: Release, openness: float) -> Release:
 
 def _value(game: FixedCapacity, quality: Float[Array, ""], total: Float[Array, ""]) -> Float[Array, ""]:
     users = game.users()
-    mean = users.mean_need()
-    spread = jnp.sum(game.mass * jnp.square(game.need - mean)) * jnp.square(quality) / (2.0 * users.slope)
-    used = mean * quality * total - (users.slope / 2.0 - users.network) * jnp.square(total)
-    return used + spread + (game.spillover - game.resource_cost) * total
+    used = users.mean_need() * quality * total - (users.slope / 2.0 - users.network) * jnp.square(total)
+    return used + _spread(game, quality) + (game.spillover - game.resource_cost) * total
+
+
+def _spread(game: FixedCapacity, slope: Float[Array, ""]) -> Float[Array, ""]:
+    """sigma^2 b^2/(2 D), what it is worth that those use more who need it more, Q_k = N + (y_k - ybar) b/D."""
+    users = game.users()
+    variance = jnp.sum(game.mass * jnp.square(game.need - users.mean_need()))
+    return variance * jnp.square(slope) / (2.0 * users.slope)
 
 
 def _welfare(

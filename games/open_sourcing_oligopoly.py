@@ -36,6 +36,8 @@ longer follows from psi0 < 1 alone, as spillovers strengthen rivals; with psi0 =
 research can be below 1.
 """
 
+import abc
+
 import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
@@ -51,20 +53,15 @@ _COMMON_IDEAS = 1e-6
 _MOST_RESEARCH = 10.0
 
 
-class OpenSourcing(Game):
-    """The research stage at a given openness, with a differentiated oligopoly in the second period.
+class OneOwner(Game):
+    """What the research stages with one owner share: all but who learns how much from whom. Abstract.
 
-    Firms "owner", "outsider 1", ...; strategy "research". See the module for payoffs.
+    Firms "owner", "outsider 1", ...; strategy "research".
 
     Research lies between 0 and twice the largest amount that could be a best response: the solution of
     u_j = h_j (alpha + T_j(u)) with h_j = delta psi_j m_j/(gamma D_j), by which a firm's marginal benefit is
     at most gamma/psi_j h_j (alpha + T_j). Where this has no positive solution, or more than 5 alpha, the
     bound is 10 alpha.
-
-    >>> from nashgrid.solver import solve
-    >>> game = OpenSourcing(owner_share=0.4, competition=0.0, openness=0.5)
-    >>> [round(float(x), 5) for x in solve(game, tol=1e-4).strategy["research"][:2]]
-    [0.23356, 0.02667]
     """
 
     owner_share: Float[Array, ""] = parameter(0.4, "s in (0, 1): share of applications that the owner holds")
@@ -87,7 +84,7 @@ class OpenSourcing(Game):
     base_quality: Float[Array, ""] = parameter(1.0, "alpha > 0: quality without research")
     opening_cost: Float[Array, ""] = parameter(0.02, "F >= 0: cost of opening, proportional to openness")
     openness_curvature: Float[Array, ""] = parameter(0.0, "K >= 0: slope of the marginal cost of openness")
-    outsiders: int = eqx.field(static=True, default=8)
+    outsiders: eqx.AbstractVar[int]
 
     @property
     def firms(self) -> tuple[str, ...]:
@@ -99,34 +96,53 @@ class OpenSourcing(Game):
         return jnp.concatenate([self.owner_share[None], jnp.broadcast_to(outside, (self.outsiders,))])
 
     def bounds(self) -> dict[str, tuple[ArrayLike, ArrayLike]]:
-        access, shares = self._access(), self.shares()[:2]
-        slope = self.discount * access[:2] * shares / (self.research_cost * _divisor(shares, self.competition))
+        shares, outside = self.shares()[:2], self.open_access()
+        access = jnp.stack([jnp.ones_like(outside), outside])
+        slope = self.discount * access * shares / (self.research_cost * divisor(shares, self.competition))
         own = slope / jnp.where(slope < 1.0, 1.0 - slope, 1.0)
         most = _mutual_research(self, own)
         most = jnp.where(jnp.all(slope < 1.0) & jnp.all(most >= 0.0), 2.0 * most, jnp.inf)
         most = jnp.minimum(most, _MOST_RESEARCH * self.base_quality)
         return {"research": (0.0, jnp.concatenate([most[:1], jnp.broadcast_to(most[1], (self.outsiders,))]))}
 
+    def open_access(self) -> Float[Array, ""]:
+        """psi0 + (1 - psi0) theta."""
+        return self.closed_access + (1.0 - self.closed_access) * self.openness
+
+    @abc.abstractmethod
+    def access(self) -> Float[Array, " firm"]:
+        """psi by firm, the cheapness of research: 1 for the owner, at most `open_access` for outsiders."""
+
+    @abc.abstractmethod
+    def spillovers(self, research: Float[Array, " firm"]) -> Float[Array, " firm"]:
+        """What each firm learns from the others, quality units."""
+
+    @abc.abstractmethod
+    def most_spillovers(self) -> tuple[Float[Array, ""], Float[Array, ""], Float[Array, ""]]:
+        """The most by which spillovers rise: the owner's if all outsiders do one unit more, an outsider's if the owner
+        does, and if all other outsiders do."""
+
     def quality(self, research: Float[Array, " firm"]) -> Float[Array, " firm"]:
         """A_j = alpha + T_j, quality units."""
-        others, theta = research[1:], self.openness
-        owner = research[0] + self.spill_back * theta * combined_ideas(others, self.idea_substitution)
-        lost = (1.0 - theta) * self.edge_persistence * self.edge
-        sideways = self.spill_side * theta * (jnp.sum(others) - others)
-        outside = others - lost + self.spill_out * theta * research[0] + sideways
-        return self.base_quality + jnp.concatenate([owner[None], outside])
+        lost = jnp.broadcast_to(self.lost(), (self.outsiders,))
+        lost = jnp.concatenate([jnp.zeros_like(lost[:1]), lost])
+        return self.base_quality + research - lost + self.spillovers(research)
+
+    def lost(self) -> Float[Array, ""]:
+        """(1 - theta) lambda e, by which outsiders' technology is behind."""
+        return (1.0 - self.openness) * self.edge_persistence * self.edge
 
     def payoff(self, s: Profile) -> Float[Array, " firm"]:
         x, m, d, theta = s["research"], self.shares(), self.competition, self.openness
         q = second_period(m, self.quality(x), d)
         second = self.discount * m * (1.0 - d + d * m) * jnp.square(q)
-        research = self.research_cost * jnp.square(x) / (2.0 * self._access())
+        research = self.research_cost * jnp.square(x) / (2.0 * self.access())
         opening = self.opening_cost * theta + self.openness_curvature * jnp.square(theta) / 2.0
         revenue = self._revenue()
         first = m[1:] * self.licence_value * self.edge - revenue / self.outsiders
         return second - research + jnp.concatenate([(revenue - opening)[None], first])
 
-    def outcomes(self, s: Profile) -> dict[str, Array]:
+    def common_outcomes(self, s: Profile) -> dict[str, Array]:
         """Second-period qualities, quantities and prices per variety, consumer surplus (undiscounted) and the
         Herfindahl index of m_j q_j (0 to 1); total outside research; licence revenue; how many outsiders are
         shut out; and welfare, the sum of payoffs and of discounted consumer surplus (licences are a
@@ -148,13 +164,44 @@ class OpenSourcing(Game):
             "hhi": herfindahl(m * q),
         }
 
-    def _access(self) -> Float[Array, " firm"]:
-        """psi by firm: 1 for the owner."""
-        outside = self.closed_access + (1.0 - self.closed_access) * self.openness
-        return jnp.concatenate([jnp.ones_like(outside)[None], jnp.broadcast_to(outside, (self.outsiders,))])
-
     def _revenue(self) -> Float[Array, ""]:
         return (1.0 - self.openness) * self.licence_value * self.edge * (1.0 - self.owner_share)
+
+
+class OpenSourcing(OneOwner):
+    """The research stage at a given openness, with a differentiated oligopoly in the second period.
+
+    Firms "owner", "outsider 1", ...; strategy "research". See the module for payoffs, and `OneOwner` for the bounds.
+
+    >>> from nashgrid.solver import solve
+    >>> game = OpenSourcing(owner_share=0.4, competition=0.0, openness=0.5)
+    >>> [round(float(x), 5) for x in solve(game, tol=1e-4).strategy["research"][:2]]
+    [0.23356, 0.02667]
+    """
+
+    outsiders: int = eqx.field(static=True, default=8)
+
+    def outcomes(self, s: Profile) -> dict[str, Array]:
+        """See `common_outcomes`."""
+        return self.common_outcomes(s)
+
+    def access(self) -> Float[Array, " firm"]:
+        """psi by firm: 1 for the owner."""
+        outside = jnp.broadcast_to(self.open_access(), (self.outsiders,))
+        return jnp.concatenate([jnp.ones_like(outside[:1]), outside])
+
+    def spillovers(self, research: Float[Array, " firm"]) -> Float[Array, " firm"]:
+        """T_j less own research and what outsiders lag behind."""
+        others, theta = research[1:], self.openness
+        back = self.spill_back * theta * combined_ideas(others, self.idea_substitution)
+        sideways = self.spill_side * theta * (jnp.sum(others) - others)
+        return jnp.concatenate([back[None], self.spill_out * theta * research[0] + sideways])
+
+    def most_spillovers(self) -> tuple[Float[Array, ""], Float[Array, ""], Float[Array, ""]]:
+        """beta theta n^(1/rho), beta_o theta and beta_s theta (n - 1)."""
+        theta, n = self.openness, self.outsiders
+        back = self.spill_back * theta * jnp.power(n, 1.0 / self.idea_substitution)
+        return back, self.spill_out * theta, self.spill_side * theta * (n - 1)
 
 
 def second_period(
@@ -174,9 +221,9 @@ def second_period(
     >>> [round(float(each), 4) for each in q]
     [1.3199, 0.5487, 0.0]
     """
-    divisor = _divisor(shares, competition)
-    total = aggregate_quantity(quality, shares, divisor, competition)
-    return jnp.maximum(quality - competition * total, 0.0) / divisor
+    own = divisor(shares, competition)
+    total = aggregate_quantity(quality, shares, own, competition)
+    return jnp.maximum(quality - competition * total, 0.0) / own
 
 
 def combined_ideas(research: Float[Array, " firm"], substitution: Float[Array, ""]) -> Float[Array, ""]:
@@ -206,20 +253,15 @@ def research_without_competition(game: OpenSourcing) -> Float[Array, " firm"]:
     = delta m (alpha - (1 - theta) lambda e). Needs 2 gamma > delta m_j psi_j.
     """
     shares = game.shares()[:2]
-    benefit = game.discount * game._access()[:2] * shares / (2.0 * game.research_cost)
-    lost = (1.0 - game.openness) * game.edge_persistence * game.edge
-    x = _mutual_research(game, benefit / (1.0 - benefit), lost)
+    benefit = game.discount * game.access()[:2] * shares / (2.0 * game.research_cost)
+    x = _mutual_research(game, benefit / (1.0 - benefit), game.lost())
     return jnp.concatenate([x[:1], jnp.broadcast_to(x[1], (game.outsiders,))])
 
 
-def _mutual_research(
-    game: OpenSourcing, own: Float[Array, "2"], lost: Float[Array, ""] | float = 0.0
-) -> Float[Array, "2"]:
+def _mutual_research(game: OneOwner, own: Float[Array, "2"], lost: Float[Array, ""] | float = 0.0) -> Float[Array, "2"]:
     # x_0 and the common x of outsiders solve x_j = own_j (A_j - x_j); `lost` reduces outsiders' A_j.
-    theta, n = game.openness, game.outsiders
-    back = own[0] * game.spill_back * theta * jnp.power(n, 1.0 / game.idea_substitution)
-    out = own[1] * game.spill_out * theta
-    side = 1.0 - own[1] * game.spill_side * theta * (n - 1)
+    back, out, side = game.most_spillovers()
+    back, out, side = own[0] * back, own[1] * out, 1.0 - own[1] * side
     from_base = own * jnp.stack([game.base_quality, game.base_quality - lost])
     determinant = side - back * out
     owner = (side * from_base[0] + back * from_base[1]) / determinant
@@ -227,5 +269,6 @@ def _mutual_research(
     return jnp.stack([owner, outside])
 
 
-def _divisor(shares: Float[Array, " firm"], competition: Float[Array, ""]) -> Float[Array, " firm"]:
+def divisor(shares: Float[Array, " firm"], competition: Float[Array, ""]) -> Float[Array, " firm"]:
+    """D_j = 2 (1 - d) + d m_j."""
     return 2.0 * (1.0 - competition) + competition * shares

@@ -5,7 +5,7 @@ over the last axes are too short for vector instructions, and most entries of a 
 nobody knows about. Here the function is traced once, for one point, and its jaxpr is evaluated with arrays taken apart
 (`_apart`): every element is one contiguous vector over the lanes. Loops run until their last lane stops, as under
 `vmap`. Whatever has no rule (`_apart_moves`, `_apart_sums`) goes through its own batching rule, so that any function
-can be lowered.
+can be lowered. What would be too long a program for a compiler is left to `vmap`.
 """
 
 import functools
@@ -24,17 +24,25 @@ from ._apart_choices import cond, where
 from ._apart_moves import MOVES
 from ._apart_sums import COMPUTES
 from ._elements import Elements
-from ._jaxprs import CALLS, called, evaluated
+from ._jaxprs import CALLS, called, evaluated, numbers
 from ._varying import varying_in_scan, varying_in_while
+
+_MOST = 500_000
+"""Numbers that a program computes for one lane, those in each loop once; more of them XLA compiles for minutes, or
+hours, and they would not stay in a cache: 420,000 take it 40 s, 1,100,000 did not end in five minutes."""
+_TOGETHER = 64
+"""Lanes of such a program that are computed together: few enough to stay in a cache, and to stop early."""
 
 
 def over_lanes(function: Callable, shared: Any, rows: Any) -> Any:
-    """`jax.vmap(function, in_axes=(None, 0))(shared, rows)`, taken apart.
+    """`jax.vmap(function, in_axes=(None, 0))(shared, rows)`, taken apart unless that is too long a program.
 
     `rows` is an array of at least two lanes and of any further axes. Results are those of `vmap` but for rounding, and
     but for a known zero times infinity or NaN, which is zero.
     """
     closed, shapes = jax.make_jaxpr(function, return_shape=True)(shared, rows[0])
+    if numbers(closed.jaxpr) > _MOST:
+        return lax.map(functools.partial(function, shared), rows, batch_size=_TOGETHER)
     elements = Elements(rows.shape[0])
     given = [*map(uniform, jax.tree.leaves(shared)), apart(jnp.moveaxis(rows, 0, -1), rows.shape[1:])]
     results = _read(elements, closed, given)

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -27,6 +28,7 @@ from figures import (
     regime_map,
     research_map,
     status_map,
+    technology_space,
     welfare_decomposition,
 )
 from figures.__main__ import FIGURES, caption, main, make
@@ -37,8 +39,10 @@ from jaxtyping import Array, Float
 from nashgrid.games import (
     LinearValueOpenSourcing,
     OpenSourcing,
+    OpenSourcingInSpace,
     _claim,
     gain_from_opening,
+    gains_in_space,
     population_propensity,
     threshold_edge,
 )
@@ -59,6 +63,7 @@ POINTS = {
     "coordination_map": 8,
     "ecosystem": 5,
     "propensity": 8,
+    "technology_space": 5,
     "status_map": 8,
     "claim_atlas": 1,
     "literature_atlas": 1,
@@ -83,6 +88,7 @@ def sweeps(tmp_path_factory):
         patch.setattr(claim_maps, "PANELS", _FEW_MAPS)
         patch.setattr(ecosystem, "at_points", uncertified)
         patch.setattr(ecosystem, "OWNERS", (2,))
+        patch.setattr(technology_space, "at_points", uncertified)
         patch.setattr(_access, "at_points", lambda game, points, method, **how: uncertified(game, points, **how))
         patch.setattr(_sweeps, "sweep", swept)
         yield Sweeps(tmp_path_factory.mktemp("stores"))
@@ -208,6 +214,17 @@ def test_coordination_map_has_the_regions_of_the_closed_form(sweeps):
     closed, opened = coordination_map.boundaries((0.3, 0.2), ends)
     np.testing.assert_allclose(closed, 0.5 * (0.5 * np.array([0.3, 0.2]) - ends[:, None] / 2), atol=1e-15)
     np.testing.assert_allclose(opened, 0.5 * (0.25 * np.array([0.3, 0.2]) - ends[:, None] / 8), atol=1e-15)
+
+
+def test_technology_space_has_the_gains_of_the_closed_form(sweeps):
+    (data,) = technology_space.compute(sweeps, 5).values()
+    assert (data["status"] == Status.successful).all()
+    one = data.sel(competition=technology_space.STRONG).isel(horizontal=1, vertical=3)
+    place = ((0.25, 0.75), *technology_space.OUTSIDERS)
+    game = OpenSourcingInSpace(positions=place, competition=technology_space.STRONG, **technology_space.COMMON)
+    np.testing.assert_allclose(one["gain"], jax.jit(gains_in_space)(game), atol=1e-12)
+    near, far = technology_space.by_distance(data.isel(competition=1))["gain"].sel(quantile=0.5).values[[0, -1]]
+    assert near > 0.0 > far
 
 
 def test_ecosystem_has_the_equilibria_of_the_decisions(sweeps):
@@ -363,9 +380,9 @@ def test_captions(capsys):
         (
             ["inverted"],
             "no figure 'inverted'; there is inverted_u, regime_map, research_map, merger_map, branch_diagram, "
-            "coordination_map, ecosystem, propensity, status_map, claim_atlas, literature_atlas, claim_maps, "
-            "welfare_decomposition, lorenz_curves, publicness_triangle, innovation_paths, open_loop_feedback, "
-            "policy_front, policy_front_3d.",
+            "coordination_map, ecosystem, propensity, technology_space, status_map, claim_atlas, literature_atlas, "
+            "claim_maps, welfare_decomposition, lorenz_curves, publicness_triangle, innovation_paths, "
+            "open_loop_feedback, policy_front, policy_front_3d.",
         ),
         (["--points", "1"], "--points 1: give at least 2."),
     ],

@@ -142,6 +142,27 @@ def test_one_developer_has_the_known_numbers():
         assert (opened > closed) == better
 
 
+@pytest.mark.parametrize("gradient", [0.3, 3.0])
+def test_users_who_host_at_different_costs_use_what_brute_force_says(gradient):
+    """The steeper one excludes those who need the model least."""
+    game = at(GOOD, openness=1.0, hosting_gradient=gradient)
+    quality, need, mass = OPEN["quality"], np.array([0.7, 1.0, 1.3]), np.array([0.3, 0.4, 0.3])
+    cost, slope = 0.15 + gradient * (1.0 - need), 2.2 / 3
+    usage = np.zeros(3)
+    for _ in range(60):
+        usage = np.maximum(need * quality - cost + 0.1 * mass @ usage, 0.0) / slope
+    invested = jnp.full(3, (quality - 1.0) / 3)
+    np.testing.assert_allclose(game.open_usage(invested), usage, rtol=1e-12)
+    regime = regimes(game)[1]
+    if gradient > 1.0:
+        assert usage[0] == 0.0 and np.isnan(regime.welfare)
+        return
+    total = mass @ usage
+    worth = mass @ (need * quality * usage - slope * usage**2 / 2 - (cost - 0.1) * usage) + 0.1 * total**2
+    welfare = worth + (0.15 - 0.1) * total - 18.0 * invested[0] ** 2
+    np.testing.assert_allclose([regime.welfare, reported(game)["welfare"]], welfare, rtol=1e-12)
+
+
 OTHERS = [
     at(GOOD, openness=0.4, subsidy=0.05, cofunding=0.3),
     SimultaneousQuasiPublicGood(openness=0.2, subsidy=0.05, hosting_gradient=0.1),

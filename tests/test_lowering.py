@@ -15,7 +15,7 @@ import xarray as xr
 from jax import lax
 
 from nashgrid.games import LinearCournot, OpenSourcing, ResearchSpillovers
-from nashgrid.solver import BestResponse, GlobalSearch, Newton, Status, sweep
+from nashgrid.solver import BestResponse, GlobalSearch, Newton, Status, _lowering, sweep
 from nashgrid.solver._axes import knobs
 from nashgrid.solver._devices import How
 from nashgrid.solver._elements import Elements
@@ -162,6 +162,23 @@ def test_nothing_is_computed_twice_and_nothing_that_is_known():
     assert elements.op(lax.sub_p, x, np.float64(0.0)) is x
     assert elements.op(lax.add_p, x, one) is elements.op(lax.add_p, one, x)
     assert elements.op(lax.sub_p, x, one) is not elements.op(lax.sub_p, one, x)
+
+
+@pytest.mark.parametrize("function", [_until, _counted], ids=lambda f: f.__name__.strip("_"))
+def test_too_long_a_program_is_not_taken_apart(function, monkeypatch):
+    rows = jnp.asarray(np.random.default_rng(0).normal(size=(131, 5)))  # Two batches, and a part of one.
+
+    def equations():
+        return str(jax.make_jaxpr(lambda rows: over_lanes(lambda _, x: function(x), (), rows))(rows)).count(" = ")
+
+    apart = equations()
+    monkeypatch.setattr(_lowering, "_MOST", 10)
+    assert equations() < apart
+    wanted = jax.jit(jax.vmap(function))(rows)
+    found = jax.jit(lambda rows: over_lanes(lambda _, x: function(x), (), rows))(rows)
+    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(wanted), strict=True):
+        assert a.shape == b.shape and a.dtype == b.dtype
+        np.testing.assert_allclose(a, b, rtol=1e-13, atol=1e-13)
 
 
 GAMES = {
