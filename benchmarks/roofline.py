@@ -86,7 +86,7 @@ def measured(case: Case, method: str) -> dict[str, Any]:
         row: dict[str, Any] = {"game": case.name, "title": case.title, "method": method}
         if made is None:
             return row | dict.fromkeys(("flop", "bytes", "seconds", "steps", "intensity", "flop_per_s"))
-        lanes = KernelLanes(case.game, made, MAX_STEPS, COUNTED)
+        lanes = KernelLanes(case.game, made, MAX_STEPS, COUNTED, final=True)
         for first in range(0, SAMPLE * COUNTED, COUNTED):
             part = points[first : first + COUNTED]
             lanes.finish(lanes.start(part), part)
@@ -94,7 +94,7 @@ def measured(case: Case, method: str) -> dict[str, Any]:
     devices_module._kernel.cache_clear()
     made = kernel_of(case.game, how)
     assert made is not None
-    lanes, times, found = KernelLanes(case.game, made, MAX_STEPS, POINTS), [], {}
+    lanes, times, found = KernelLanes(case.game, made, MAX_STEPS, POINTS, final=True), [], {}
     for _ in range(1 + REPETITIONS):
         begin = time.process_time()
         found = lanes.finish(lanes.start(points), points)
