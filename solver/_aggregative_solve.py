@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 import jax.numpy as jnp
-from jaxtyping import ArrayLike
+from jaxtyping import Array, ArrayLike, Bool
 
 from ._aggregative import AggregativeGame as AggregativeGame
 from ._aggregative_check import probe as probe
@@ -29,10 +29,12 @@ def pooled_nash(
     tol: float,
     max_steps: int,
     search: GlobalSearch | None,
+    final: Bool[Array, ""] | bool = True,
 ) -> Equilibrium:
     """The Nash equilibrium of an aggregative game."""
     if isinstance(method, BestResponse) and method.finish:
         method = Clearing(escapes=method.escapes, method=method)
     rounding = _ROUNDING * len(game.firms) * float(jnp.finfo(dtype_of(game)).eps)
     tol = max(tol, min(rounding, _LARGEST_TOL))
-    return nash(Pooled(game), method, start=start, tol=tol, max_steps=max_steps, search=search, kinks=False)
+    limits = {"tol": tol, "max_steps": max_steps, "final": final}
+    return nash(Pooled(game), method, start=start, search=search, kinks=False, **limits)

@@ -62,7 +62,8 @@ def all_back(
 def stationary(q: Quadratic, *, owner: tuple[int, ...], feedback: bool, most: int) -> tuple[Costates, Int[Array, ""]]:
     """The costates to which the recursion settles as the horizon grows, and in how many blocks of 64 periods.
 
-    The limit of finite horizons, then Newton's method on the fixed point; derivatives are those of the fixed point.
+    The limit of finite horizons at whose end nothing is worth anything (with another end it can be another one, which
+    is no equilibrium without an end), then Newton's method on the fixed point; derivatives are those of the latter.
     """
     tol = float(jnp.finfo(q.discount.dtype).eps) ** 0.5
 
@@ -80,7 +81,7 @@ def stationary(q: Quadratic, *, owner: tuple[int, ...], feedback: bool, most: in
         # Negated, so that what is not finite goes on no further.
         return ~((state[1] <= tol) | ~jnp.isfinite(state[1])) & (state[2] < most)
 
-    first = q.terminal[:, 1:], jnp.ones_like(q.discount), jnp.zeros((), jnp.int32)
+    first = jnp.zeros_like(q.terminal[:, 1:]), jnp.ones_like(q.discount), jnp.zeros((), jnp.int32)
     costates, change, blocks = jax.lax.while_loop(unsettled, block, first)
 
     def polish(_, costates):

@@ -75,8 +75,13 @@ class Kernel:
         if code is None and few:
             code = loaded(self._key, careful=False)
         if code is None:
-            text = self._write()
-            code = compiled(self._key, text, careful=not few or text.lines <= _SHORT)
+            try:
+                text = self._write()
+                code = compiled(self._key, text, careful=not few or text.lines <= _SHORT)
+            except (UnsupportedError, RuntimeError):
+                if not self._codes:
+                    raise
+                return  # What there is will do.
         if code.careful:
             self._write.cache_clear()
         self._codes.append(code)

@@ -2,7 +2,7 @@
 
 The text has no equal expressions and nothing to be folded, so that LLVM has only to choose instructions and registers.
 Doing that with care takes three to five times as long as without, and makes long kernels two to three times as fast.
-The results are the same to the last bit: what is rounded, and when, is fixed by the text.
+Results may differ in the last bit, as it is LLVM that decides which sums and products are rounded at once.
 """
 
 import ctypes

@@ -6,7 +6,6 @@ no key, and is compiled by every process anew.
 """
 
 import enum
-import functools
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,19 +32,10 @@ def key(closed: ClosedJaxpr, given: Sequence[Any], *more: Any) -> str | None:
     as well. None if it cannot have one."""
     shapes = [(np.shape(x), str(x.dtype)) for x in given]
     try:
-        versions = jax.__version__, np.__version__, str(jnp.result_type(float)), _source()
+        versions = jax.__version__, np.__version__, str(jnp.result_type(float)), _FILES
         return _hash(repr((_closed(closed, {}), shapes, more, versions)))
     except _UnknownError:
         return None
-
-
-@functools.cache
-def _source() -> str:
-    """This version of the package, a changed file included."""
-    files = sorted(Path(__file__).parent.glob("*.py"))
-    if not files:
-        raise _UnknownError("modules that are no files")
-    return _hash(*(file.read_bytes() for file in files))
 
 
 def _closed(closed: ClosedJaxpr, known: dict[int, str]) -> str:
@@ -120,3 +110,7 @@ def _hash(*parts: str | bytes) -> str:
         data = part.encode() if isinstance(part, str) else part
         digest.update(len(data).to_bytes(8, "little") + data)
     return digest.hexdigest()
+
+
+# When this is imported, with all the rest: files may have changed by the time at which there is a kernel.
+_FILES = _hash(*(file.read_bytes() for file in sorted(Path(__file__).parent.glob("*.py"))))

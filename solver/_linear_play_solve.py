@@ -1,29 +1,32 @@
 """How linear-quadratic play is solved and judged: rules, the path from the start, present values, the certificate."""
 
+import functools
 from collections.abc import Mapping
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, ArrayLike, Float
+from jaxtyping import Array, ArrayLike, Bool, Float
 
 from ._costates import all_back, back, conditioning, stationary, worth
 from ._dynamic_game import limits_of, report_of, states_of, strategies_of
 from ._equilibrium import equilibrium
 from ._layout import dtype_of
-from ._linear import spectral_radius
+from ._linear import solve, spectral_radius
 from ._linear_play import LinearPlay
 from ._linear_play import MarkovPerfect as MarkovPerfect
 from ._linear_play import Myopic as Myopic
 from ._linear_play import OpenLoop as OpenLoop
 from ._method import Method
-from ._quadratic import Quadratic, product, quadratic_of
+from ._quadratic import Quadratic, is_quadratic, product, quadratic_of
 from ._rules_certificate import Judged, alone, judge_for_ever, judge_to_the_end, sizes_of
 from ._search import GlobalSearch
 from ._solution import Certificate, Equilibrium
 from ._status import Status
 
 _EXACT = jax.lax.Precision.HIGHEST
+_LONG = 512
+"""Periods of an infinite horizon in which bounds are looked at, at least."""
 
 
 class _Found(NamedTuple):
@@ -48,11 +51,15 @@ def play_linear(
     max_steps: int,
     search: GlobalSearch | None,
 ) -> Equilibrium:
-    """The equilibrium in affine rules; `method` is not used, and `max_steps` counts blocks of 64 periods."""
+    """The equilibrium in affine rules; `method` is not used, and `max_steps` counts blocks of 64 periods.
+
+    Parameters may be such that there are none, and then nothing is a number.
+    """
     del method, start
     game, dtype = problem.game, dtype_of(problem)
     layout, states, owner = strategies_of(game), states_of(game), strategies_of(game).owner
     q = quadratic_of(game, dtype)
+    q = q._replace(reward=q.reward * jnp.where(_valid(problem, q.discount), 1.0, jnp.nan))
     costates, rules, steps = _rules(problem, q, owner, max_steps)
     by_period = rules if problem.periods is not None else jnp.broadcast_to(rules, (problem.shown, *rules.shape))
     dates, actions = _path(q, by_period)
@@ -82,6 +89,13 @@ def play_linear(
     )
 
 
+def _valid(problem: LinearPlay, discount: Float[Array, ""]) -> Bool[Array, ""]:
+    """Whether the game is linear-quadratic, with a discount factor that its horizon allows."""
+    most = discount < 1.0 if problem.periods is None else discount <= 1.0
+    fits = jax.lax.stop_gradient(is_quadratic(problem.game, dtype_of(problem)))
+    return functools.reduce(jnp.logical_and, fits.values(), (discount >= 0.0) & most)
+
+
 def _rules(problem: LinearPlay, q: Quadratic, owner: tuple[int, ...], most: int) -> tuple[Array, Array, Array]:
     """The costates of the stationary rules, the rules (by period if there is an end), and the steps."""
     nothing = jnp.zeros_like(q.terminal[:, 1:])
@@ -105,6 +119,18 @@ def _path(q: Quadratic, rules: Float[Array, "period action affine"]) -> tuple[Ar
 
     later, actions = jax.lax.scan(period, q.initial, rules)[1]
     return jnp.concatenate([q.initial[None], later]), actions
+
+
+def _long_path(found: _Found) -> Float[Array, "period action"]:
+    """The actions of an infinite horizon for longer than is shown, and those at which they come to rest, if they do."""
+    q, rules = found.q, found.rules
+    periods = max(_LONG, len(found.actions))
+    actions = _path(q, jnp.broadcast_to(rules, (periods, *rules.shape)))[1]
+    closed = _closed(q, rules)[1:]
+    rests, one = found.persistence < 1.0, jnp.eye(closed.shape[0], dtype=closed.dtype)
+    still = jnp.where(rests, one - closed[:, 1:], one)
+    rest = product(rules, jnp.concatenate([q.initial[:1], solve(still, closed[:, 0])]))
+    return jnp.concatenate([actions, jnp.where(rests, rest, actions[-1])[None]])
 
 
 def _closed(q: Quadratic, rules: Float[Array, "action affine"]) -> Float[Array, "affine affine"]:
@@ -138,7 +164,8 @@ def _judged(problem: LinearPlay, found: _Found, tol: float, certify: bool) -> tu
     layout, states = strategies_of(game), states_of(game)
     sizes = sizes_of(states, layout, found.dates[:, 1:], found.actions)
     bounds = limits_of(game, found.actions.dtype)
-    room = jnp.minimum(found.actions - bounds[0][None], bounds[1][None] - found.actions)
+    actions = found.actions if problem.periods is not None else _long_path(found)
+    room = jnp.minimum(actions - bounds[0][None], bounds[1][None] - actions)
     margin = jnp.min(room / sizes[1][None])
     finite = jnp.all(jnp.isfinite(found.payoff)) & jnp.all(jnp.isfinite(found.actions))
     endless = problem.periods is None

@@ -112,11 +112,13 @@ def _without_bounds(
 ) -> tuple[Float[Array, " strategy"], Bool[Array, ""]]:
     """One step as if there were no bounds, projected on them; and whether it was taken.
 
-    Of linear conditions it is the solution if no bound is active there. Outside of the loop, as it asks for less than
-    the steps that come after it: which bounds are active, how far to go, and how good the start is.
+    Of linear conditions it is the solution if no bound is active there. Who starts at a bound may be meant to stay.
+    Outside of the loop, as it asks for less than the steps that come after it: which bounds are active, how far to go,
+    and how good the start is.
     """
     point = conditions.at(z)
     anywhere = point._replace(free=jnp.ones(z.shape, bool), target=z, reach=jnp.full_like(z, jnp.inf))
     ahead = z + conditions.newton_step(anywhere)
-    taken = jnp.all(jnp.isfinite(ahead)) & (max_steps > 0)
+    inside = (z > conditions.lower) & (z < conditions.upper)
+    taken = jnp.all(jnp.isfinite(ahead) & inside) & (max_steps > 0)
     return jnp.where(taken, jnp.clip(ahead, conditions.lower, conditions.upper), z), taken

@@ -11,7 +11,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike, Float
+from jaxtyping import Array, ArrayLike, Bool, Float
 
 from ._dynamic_game import DynamicGame, beginning, states_of, strategies_of
 from ._errors import GameError
@@ -19,6 +19,7 @@ from ._game import Profile
 from ._parameter import as_parameter, parameter
 
 _PROBES = (1.0, 2.5)
+_CLOSE = 1e3
 
 
 class Quadratic(NamedTuple):
@@ -140,12 +141,16 @@ def quadratic_of(game: DynamicGame, dtype: jnp.dtype) -> Quadratic:
     )
 
 
+def is_quadratic(game: DynamicGame, dtype: jnp.dtype) -> dict[str, Bool[Array, ""]]:
+    """Whether payoffs are quadratic, and transitions linear, at points where it is tried."""
+    close = _CLOSE * float(jnp.finfo(dtype).eps)
+    return {name: off <= close for name, off in _differences(game, dtype).items()}
+
+
 def refuse_not_quadratic(game: DynamicGame, dtype: jnp.dtype) -> None:
-    """Raise a `GameError` if payoffs are not quadratic, or transitions not linear, at points where it is tried."""
-    close = 1e3 * float(jnp.finfo(dtype).eps)
-    for name, off in _differences(game, dtype).items():
-        # Negated, so that what is not finite away from zero is refused too.
-        if not float(off) <= close:
+    """Raise a `GameError` if they are not."""
+    for name, fits in is_quadratic(game, dtype).items():
+        if not bool(fits):
             kind = "linear" if name == "transition" else "quadratic"
             raise GameError(
                 f"{type(game).__name__}.{name} is not {kind} in states and strategies, which Markov-perfect and linear "

@@ -36,9 +36,9 @@ _JUDGED = 4
 
 
 class TwoPasses:
-    """Equilibria at many points, `width` at a time."""
+    """Equilibria at many points, `width` at a time; so many points are `expected` (see `kernel_of`)."""
 
-    def __init__(self, problem: Problem, how: How, width: int):
+    def __init__(self, problem: Problem, how: How, width: int, expected: float | None = None):
         self.how = how
         self.plain = isinstance(problem, Game)
         # The numbers, not the enumeration, with which comparing costs as much as a solver does.
@@ -46,7 +46,7 @@ class TwoPasses:
         self.first: Program
         self.second: Program | None
         self.adapt: Callable[[int], Program] | None = None
-        kernel = kernel_of(problem, how)
+        kernel = kernel_of(problem, how, expected)
         if kernel is not None:
             self.lanes = kernel.lanes
             most = how.max_steps

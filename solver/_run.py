@@ -3,6 +3,7 @@
 While the devices compute one block, the one before it is written.
 """
 
+import math
 from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -69,7 +70,8 @@ def run(
     with Progress(total, before, show) as bar, _Writer(sink) as writer:
         if not len(todo):  # Nothing to be compiled for.
             return
-        passes = TwoPasses(problem, how, points.lanes)
+        # All of a store comes from the same code, whoever goes on with it: the one for many points.
+        passes = TwoPasses(problem, how, points.lanes, None if isinstance(sink, Memory) else math.inf)
         for k, block, started in _ahead(passes, points, values, todo):
             results, solved = passes.finish(started, block)
             writer.put(k, results)

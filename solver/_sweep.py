@@ -120,7 +120,7 @@ def sweep(
         points = (
             Grid(labels.shape, size)
             if size and len(size) == len(labels.shape)
-            else _cut(problem, how, labels, chunk, one)
+            else _cut(problem, how, labels, chunk, one, math.inf)
         )
         here["block"] = str(points.block)
         if opened is None:
@@ -129,20 +129,20 @@ def sweep(
         opened.check(here)
         sink: Sink = opened
     else:
-        points = _cut(problem, how, labels, chunk, one)
+        points = _cut(problem, how, labels, chunk, one, math.prod(labels.shape))
         labels.attrs["program"] = TwoPasses(problem, how, points.lanes).first.kind
         sink = Memory(labels, points)
     run(problem, how, points, values, sink, mine, progress)
     return sink.open()
 
 
-def _cut(problem: Problem, how: How, labels: Schema, chunk: int | str, one: Equilibrium) -> Grid:
-    """The blocks of the grid."""
+def _cut(problem: Problem, how: How, labels: Schema, chunk: int | str, one: Equilibrium, expected: float) -> Grid:
+    """The blocks of the grid, when so many points are expected."""
     if chunk != "auto":
         if isinstance(chunk, bool) or not isinstance(chunk, int | np.integer) or chunk < 1:
             raise GameError(f"chunk must be 'auto' or a whole number of points, at least 1, not {chunk!r}.")
         return cut(labels.shape, int(chunk))
-    lanes = default_width(kernel_of(problem, how, math.prod(labels.shape)))
+    lanes = default_width(kernel_of(problem, how, expected))
     one_result = sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(one))
     if one_result > _LARGE:
         # Few at a time: what is computed on the way to a result is some tens of times as large.

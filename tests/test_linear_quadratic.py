@@ -331,3 +331,61 @@ def test_bounds_and_horizons_without_end_are_not_overlooked():
     rough = eqx.tree_at(lambda g: (g.step, g.speed), StickyPrices(), (jnp.asarray(1.0), jnp.asarray(0.5)))
     with pytest.raises(NotSolvedError, match="max_steps"):
         solve(MarkovPerfect(rough, shown=1), max_steps=4)
+
+
+class Bent(DynamicGame):
+    """A firm alone, whose payoffs may have a cubic term; u follows a state that creeps up to 1 if it is told to."""
+
+    cubic: Float[Array, ""] = parameter(0.0, "weight of the cube")
+    discount: Float[Array, ""] = parameter(0.9, "per period")
+    motion: Float[Array, ""] = parameter(0.98, "of the state")
+    most: Float[Array, ""] = parameter(2.0, "upper bound of u")
+    firms = ("A",)
+
+    def initial(self):
+        return {"x": (0.1,)}
+
+    def bounds(self):
+        return {"u": (-2.0, self.most)}
+
+    def transition(self, x, s):
+        return {"x": self.motion * x["x"] + (1.0 - self.motion) + 0.0 * s["u"]}
+
+    def payoff(self, x, s):
+        return -jnp.square(s["u"] - x["x"]) - self.cubic * x["x"] ** 3
+
+    def terminal(self, x):
+        return -jnp.square(x["x"])
+
+
+def test_each_point_of_a_sweep_has_to_be_linear_quadratic_with_a_discount_factor_below_one():
+    map = sweep(MarkovPerfect(Bent()), {"game.cubic": [0.0, 0.1], "game.discount": [-0.1, 0.9, 1.0]}, progress=False)
+    good = np.array([[False, True, False], [False] * 3])
+    np.testing.assert_array_equal(map.status == Status.successful, good)
+    assert np.isnan(map.payoff.values[~good]).all()
+
+
+def test_bounds_hold_after_what_is_shown():
+    # u = x: 0.65 after 40 periods, 1 in the end.
+    for shown, most, status in (
+        (5, 0.6, Status.infeasible),
+        (5, 0.999, Status.infeasible),
+        (5, 1.1, Status.successful),
+    ):
+        found = solve(MarkovPerfect(Bent(most=most), shown=shown), throw=False)
+        assert found.status == status
+
+
+def test_what_is_worth_something_at_the_end_does_not_count_without_one():
+    class Idle(Bent):
+        def bounds(self):
+            return {"u": (-jnp.inf, jnp.inf)}
+
+        def transition(self, x, s):
+            return {"x": 1.2 * x["x"] + s["u"]}
+
+        def payoff(self, x, s):
+            return -jnp.square(s["u"])
+
+    # Doing nothing costs nothing; rules that hold the state back pay for what never comes.
+    assert solve(MarkovPerfect(Idle(discount=0.95)), throw=False).status == Status.unbounded
