@@ -378,9 +378,6 @@ def test_bounds_hold_after_what_is_shown():
 
 def test_what_is_worth_something_at_the_end_does_not_count_without_one():
     class Idle(Bent):
-        def bounds(self):
-            return {"u": (-jnp.inf, jnp.inf)}
-
         def transition(self, x, s):
             return {"x": 1.2 * x["x"] + s["u"]}
 
