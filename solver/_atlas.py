@@ -20,8 +20,6 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 from jaxtyping import ArrayLike, Bool, Float, Int
-from scipy import stats
-from scipy.stats import qmc
 
 from ._atlas_counts import BATCHES, Counts, compare, counted, read, write
 from ._errors import GameError
@@ -122,6 +120,8 @@ def atlas(
 
 def _design(size: int, block: int, seed: int, number: int) -> Float[np.ndarray, "draw parameter"]:
     """Saltelli's: A, B, and A with each column of B, in the unit box."""
+    from scipy.stats import qmc  # Slow to import, and needed only here.
+
     scramble = np.random.default_rng((seed, number))
     both = qmc.Sobol(2 * size, rng=scramble).random(block)
     a, b = both[:, :size], both[:, size:]
@@ -154,9 +154,13 @@ def _dataset(
     here: Fingerprint,
     draws: int,
 ) -> xr.Dataset:
+    from scipy.special import stdtrit  # Slow to import, too.
+
+    errors = float(stdtrit(BATCHES - 1, 0.5 + confidence / 2.0))
+
     def tabled(name: str, estimate: Callable[[Counts], np.ndarray], dims: tuple[str, ...]) -> dict:
         value, error = counts.jackknifed(estimate)
-        reach = float(stats.t.ppf(0.5 + confidence / 2.0, BATCHES - 1)) * error
+        reach = errors * error
         return {name: (dims, value), f"{name}_error": (dims, error), f"{name}_low": (dims, value - reach),
                 f"{name}_high": (dims, value + reach)}  # fmt: skip
 
