@@ -79,7 +79,7 @@ import sys, jax, equinox, xarray
 before = dict(jax.config.values)
 import nashgrid.solver
 assert dict(jax.config.values) == before
-assert not {"matplotlib", "zarr", "nashgrid.games"} & set(sys.modules)
+assert not {"matplotlib", "zarr", "scipy.stats", "nashgrid.games"} & set(sys.modules)
 jax.config.update("jax_num_cpu_devices", 3)  # Refused once a device has been started.
 print(jax.device_count())
 """
