@@ -30,9 +30,11 @@ class _UnknownError(Exception):
 def key(closed: ClosedJaxpr, given: Sequence[Any], *more: Any) -> str | None:
     """The key of a program with arguments of the shapes and types of `given`; `more` are texts and numbers that count
     as well. None if it cannot have one."""
+    if _SOURCE is None:
+        return None
     shapes = [(np.shape(x), str(x.dtype)) for x in given]
     try:
-        versions = jax.__version__, np.__version__, str(jnp.result_type(float)), _FILES
+        versions = jax.__version__, np.__version__, str(jnp.result_type(float)), _SOURCE
         return _hash(repr((_closed(closed, {}), shapes, more, versions)))
     except _UnknownError:
         return None
@@ -113,4 +115,6 @@ def _hash(*parts: str | bytes) -> str:
 
 
 # When this is imported, with all the rest: files may have changed by the time at which there is a kernel.
-_FILES = _hash(*(file.read_bytes() for file in sorted(Path(__file__).parent.glob("*.py"))))
+_FILES = sorted(Path(__file__).parent.glob("*.py"))
+_SOURCE = _hash(*(file.read_bytes() for file in _FILES)) if _FILES else None
+"""This version of the package; None where its modules are no files."""
