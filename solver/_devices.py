@@ -2,7 +2,7 @@
 
 A program maps points to equilibria. On processor cores it is a kernel (`_kernel`) where there can be one. Else it is
 `jit(shard_map(vmap(one)))`, so that each device runs its own loop and stops with its own slowest point; on processor
-cores `over_lanes` takes the place of `vmap` where the compiler has been told to fuse loops (`fuses_loops`). The width
+cores `OverLanes` takes the place of `vmap` where the compiler has been told to fuse loops (`fuses_loops`). The width
 of such a program is fixed: the last points of a sweep are padded, and nothing is compiled twice.
 """
 
@@ -26,7 +26,7 @@ from ._equilibrium import equilibrium
 from ._game import Game, Problem
 from ._kernel import Addressed, Kernel, Running, available, cores, kernel
 from ._labels import derivative, evidence, kept, reported
-from ._lowering import over_lanes
+from ._lowering import OverLanes
 from ._solution import Equilibrium
 
 _TOGETHER = 64
@@ -105,7 +105,7 @@ def devices() -> tuple[Any, ...]:
 
 def program(problem: Problem, how: How) -> Any:
     """The compiled function (arrays of the problem, points) -> results; the same object for the same arguments."""
-    return _program(_hashable(problem), how, devices())
+    return _program(_hashable(problem), how, devices())[0]
 
 
 def kernel_of(problem: Problem, how: How, points: float | None = None) -> Kernel | None:
@@ -171,12 +171,14 @@ def _single(parts: tuple[Any, ...], how: How) -> Callable[[Any], Equilibrium]:
 
 
 @functools.lru_cache(maxsize=16)
-def _program(parts: tuple[Any, ...], how: How, on: tuple[Any, ...]) -> Any:
+def _program(parts: tuple[Any, ...], how: How, on: tuple[Any, ...]) -> tuple[Any, OverLanes]:
+    """The program, and what it does with `_APART` points at a time."""
     static = _static(parts)
 
     def one(arrays: Any, values: Float[Array, " axis"]) -> Results:
         return how.point(eqx.combine(arrays, static), values)
 
+    together = OverLanes(one)
     mesh = Mesh(np.array(on), ("lanes",), axis_types=(AxisType.Auto,))
 
     def lanes(arrays: Any, values: Float[Array, "lanes axis"]) -> Results:
@@ -185,19 +187,20 @@ def _program(parts: tuple[Any, ...], how: How, on: tuple[Any, ...]) -> Any:
         if len(values) < _APART or not _fused():
             return jax.lax.map(functools.partial(one, arrays), values, batch_size=_TOGETHER)
         blocks = values.reshape(-1, _APART, values.shape[1])
-        results = jax.lax.map(lambda block: over_lanes(one, arrays, block), blocks)
+        results = jax.lax.map(functools.partial(together, arrays), blocks)
         return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), results)
 
     mapped = jax.shard_map(lanes, mesh=mesh, in_specs=(P(), P("lanes")), out_specs=P("lanes"), check_vma=False)
-    return jax.jit(mapped)
+    return jax.jit(mapped), together
 
 
 class Program(Protocol):
     """What computes any number of points."""
 
-    kind: str
-    """What it is, in words."""
     max_steps: int
+
+    @property
+    def kind(self) -> str: ...
 
     def start(self, points: Float[np.ndarray, "points axis"]) -> Any: ...
     def finish(self, started: Any, points: Float[np.ndarray, "points axis"]) -> Results: ...
@@ -241,11 +244,17 @@ class Lanes:
     """A program of a fixed width: any number of points, that many at a time."""
 
     def __init__(self, problem: Problem, how: How, width: int):
-        self.program = program(problem, how)
+        self.program, self._together = _program(_hashable(problem), how, devices())
         self.arrays = eqx.partition(problem, eqx.is_array)[0]
         self.axes, self.max_steps = len(how.axes), how.max_steps
         self.width = whole(width)
-        self.kind = "arrays taken apart" if _fused() and self.width >= len(devices()) * _APART else "vmap"
+
+    @property
+    def kind(self) -> str:
+        """What it is, in words: too long a program is not taken apart."""
+        row = jax.ShapeDtypeStruct((self.axes,), jnp.result_type(float))
+        many = _fused() and self.width >= len(devices()) * _APART
+        return "arrays taken apart" if many and self._together.taken_apart(self.arrays, row) else "vmap"
 
     def start(self, points: Float[np.ndarray, "points axis"]) -> Started:
         """Begin computing; does not wait."""

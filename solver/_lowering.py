@@ -34,20 +34,45 @@ _TOGETHER = 64
 """Lanes of such a program that are computed together: few enough to stay in a cache, and to stop early."""
 
 
-def over_lanes(function: Callable, shared: Any, rows: Any) -> Any:
-    """`jax.vmap(function, in_axes=(None, 0))(shared, rows)`, taken apart unless that is too long a program.
+class OverLanes:
+    """`jax.vmap(function, in_axes=(None, 0))` of (shared, rows), taken apart unless that is too long a program.
 
     `rows` is an array of at least two lanes and of any further axes. Results are those of `vmap` but for rounding, and
     but for a known zero times infinity or NaN, which is zero.
     """
-    closed, shapes = jax.make_jaxpr(function, return_shape=True)(shared, rows[0])
-    if numbers(closed.jaxpr) > _MOST:
-        return lax.map(functools.partial(function, shared), rows, batch_size=_TOGETHER)
-    elements = Elements(rows.shape[0])
-    given = [*map(uniform, jax.tree.leaves(shared)), apart(jnp.moveaxis(rows, 0, -1), rows.shape[1:])]
-    results = _read(elements, closed, given)
-    leaves = [jnp.moveaxis(whole(elements, value), -1, 0) for value in results]
-    return jax.tree.unflatten(jax.tree.structure(shapes), leaves)
+
+    def __init__(self, function: Callable):
+        self.function = function
+        self._traced: dict[Any, tuple[ClosedJaxpr, Any, bool]] = {}
+
+    def __call__(self, shared: Any, rows: Any) -> Any:
+        closed, structure, short = self._program(shared, rows[0])
+        if not short:
+            return lax.map(functools.partial(self.function, shared), rows, batch_size=_TOGETHER)
+        elements = Elements(rows.shape[0])
+        given = [*map(uniform, jax.tree.leaves(shared)), apart(jnp.moveaxis(rows, 0, -1), rows.shape[1:])]
+        results = _read(elements, closed, given)
+        leaves = [jnp.moveaxis(whole(elements, value), -1, 0) for value in results]
+        return jax.tree.unflatten(structure, leaves)
+
+    def taken_apart(self, shared: Any, row: Any) -> bool:
+        """Whether it is, for arguments of these shapes and types; what is traced for that is used in a call."""
+        return self._program(shared, row)[2]
+
+    def _program(self, *arguments: Any) -> tuple[ClosedJaxpr, Any, bool]:
+        """The function for one point, the structure of its results, and whether it is short enough."""
+        leaves, structure = jax.tree.flatten(arguments)
+        key = structure, *((np.shape(x), x.dtype) for x in leaves)
+        if key not in self._traced:
+            given = jax.tree.unflatten(structure, [jax.ShapeDtypeStruct(np.shape(x), x.dtype) for x in leaves])
+            closed, shapes = jax.make_jaxpr(self.function, return_shape=True)(*given)
+            self._traced[key] = closed, jax.tree.structure(shapes), numbers(closed.jaxpr) <= _MOST
+        return self._traced[key]
+
+
+def over_lanes(function: Callable, shared: Any, rows: Any) -> Any:
+    """`OverLanes(function)`, called once."""
+    return OverLanes(function)(shared, rows)
 
 
 def _read(elements: Elements, closed: ClosedJaxpr, arguments: Sequence[Value]) -> list[Value]:

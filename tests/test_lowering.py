@@ -1,5 +1,6 @@
 """Programs with arrays taken apart return what `vmap` returns, whatever the function does."""
 
+import dataclasses
 import functools
 import os
 import subprocess
@@ -15,9 +16,9 @@ import xarray as xr
 from jax import lax
 
 from nashgrid.games import LinearCournot, OpenSourcing, ResearchSpillovers
-from nashgrid.solver import BestResponse, GlobalSearch, Newton, Status, _lowering, sweep
+from nashgrid.solver import BestResponse, GlobalSearch, Newton, Status, _devices, _lowering, sweep
 from nashgrid.solver._axes import knobs
-from nashgrid.solver._devices import How
+from nashgrid.solver._devices import How, Lanes
 from nashgrid.solver._elements import Elements
 from nashgrid.solver._lowering import over_lanes
 from tests.textbook import SeveralMarkets
@@ -179,6 +180,16 @@ def test_too_long_a_program_is_not_taken_apart(function, monkeypatch):
     for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(wanted), strict=True):
         assert a.shape == b.shape and a.dtype == b.dtype
         np.testing.assert_allclose(a, b, rtol=1e-13, atol=1e-13)
+
+
+def test_a_sweep_says_whether_its_program_is_taken_apart(monkeypatch):
+    monkeypatch.setattr(_devices, "_fused", lambda: True)
+    game = LinearCournot(cost=(1.0, 2.0))
+    how = How(knobs(game, ("intercept",), "axes"), (), Newton(), 1e-8, 4, None)
+    few, many = (Lanes(game, how, width) for width in (1, len(_devices.devices()) * _devices._APART))
+    assert (few.kind, many.kind) == ("vmap", "arrays taken apart")
+    monkeypatch.setattr(_lowering, "_MOST", 10)
+    assert Lanes(game, dataclasses.replace(how, tol=1e-7), many.width).kind == "vmap"  # Another program.
 
 
 GAMES = {
