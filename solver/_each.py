@@ -13,6 +13,9 @@ _CACHED = 2**16
 """Numbers that a core works on together."""
 _PARALLEL = 2**24
 """The same of an accelerator."""
+_WRITTEN_OUT = 10
+"""The most rows that a kernel computes all at once: each of them knows which one it is, and leaves out what is not its
+own, but a program of more would be too long."""
 
 _ROLLED: ContextVar[bool] = ContextVar("_ROLLED", default=False)
 
@@ -27,11 +30,21 @@ def rolled() -> Iterator[None]:
         _ROLLED.reset(token)
 
 
+def is_rolled() -> bool:
+    """Whether this is within `rolled`."""
+    return _ROLLED.get()
+
+
 def each(function: Callable[[Any], Any], rows: Any, together: int | None = None) -> Any:
     """`jax.vmap(function)(rows)`, of so many rows at a time if wanted."""
     if _ROLLED.get():
         return jax.lax.map(function, rows)
     return jax.vmap(function)(rows) if together is None else jax.lax.map(function, rows, batch_size=together)
+
+
+def together(size: int) -> int:
+    """How many rows are computed together if one needs `size` numbers: so many that they fit into the caches."""
+    return max(1, (_CACHED if jax.default_backend() == "cpu" else _PARALLEL) // size)
 
 
 def in_blocks(function: Callable[[Any], Any], rows: Any, size: int) -> Any:
@@ -40,11 +53,16 @@ def in_blocks(function: Callable[[Any], Any], rows: Any, size: int) -> Any:
     Blocks are of the same length, with rows that are computed twice in the last one: nothing is compiled twice.
     """
     count = len(jax.tree.leaves(rows)[0])
-    most = max(1, (_CACHED if jax.default_backend() == "cpu" else _PARALLEL) // size)
+    if _ROLLED.get() and count > _WRITTEN_OUT:
+        return jax.lax.map(function, rows)
+    if count == 1:
+        one = function(jax.tree.map(lambda x: x[0], rows))
+        return jax.tree.map(lambda x: x[None], one)
+    most = together(size)
     blocks = -(-count // most)
     if blocks == 1:
         return jax.vmap(function)(rows)
-    together = -(-count // blocks)
-    index = np.minimum(np.arange(blocks * together), count - 1).reshape(blocks, together)
+    length = -(-count // blocks)
+    index = np.minimum(np.arange(blocks * length), count - 1).reshape(blocks, length)
     found = jax.lax.map(jax.vmap(function), jax.tree.map(lambda x: x[index], rows))
     return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:])[:count], found)

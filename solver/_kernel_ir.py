@@ -83,11 +83,13 @@ def _vector(scalar: str, count: int) -> str:
 class Function:
     """What all parts of a function's text share."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, whole: "Function | None" = None) -> None:
+        self.whole = self if whole is None else whole
+        """What this is a part of."""
         self.most = most
         """Lines; a longer text raises `UnsupportedError`."""
-        self.needs: dict[str, str] = {}
-        """Name -> the text that declares what comes from elsewhere."""
+        self.needs: dict[str, str] = {} if whole is None else whole.needs
+        """Name -> the text that declares what comes from elsewhere, or defines a part."""
         self.room: list[str] = []
         """Memory that is taken once, when the function is called."""
         self._count = 0
@@ -96,24 +98,24 @@ class Function:
 
     def fresh(self, prefix: str = "v") -> str:
         """A new name."""
-        self._count += 1
-        return f"{prefix}{self._count}"
+        self.whole._count += 1
+        return f"{prefix}{self.whole._count}"
 
     @property
     def short(self) -> bool:
         """Whether it gains by more lanes."""
-        return self._lines <= _SHORT
+        return self.whole._lines <= _SHORT
 
     def count(self) -> None:
         """One line more."""
-        self._lines += 1
-        if self._lines > self.most:
+        self.whole._lines += 1
+        if self.whole._lines > self.most:
             raise UnsupportedError(f"programs of more than {self.most} instructions")
 
     def reserve(self, count: int, dtype: Any) -> str:
         """Memory for so many vectors."""
-        self._bytes += count * lanes() * np.dtype(dtype).itemsize
-        if self._bytes > _ROOM:
+        self.whole._bytes += count * lanes() * np.dtype(dtype).itemsize
+        if self.whole._bytes > _ROOM:
             raise UnsupportedError(f"more than {_ROOM} bytes of memory")
         name = f"%{self.fresh('room')}"
         self.room.append(f"{name} = alloca [{count} x {vector_type(dtype)}], align 64")

@@ -40,6 +40,15 @@ def key(closed: ClosedJaxpr, given: Sequence[Any], *more: Any) -> str | None:
         return None
 
 
+def described(closed: ClosedJaxpr, known: dict[int, str]) -> str | None:
+    """The same text for equal programs, constants included; None if it cannot have one. `known` are programs that have
+    been described before, by their identity."""
+    try:
+        return _closed(closed, known)
+    except _UnknownError:
+        return None
+
+
 def _closed(closed: ClosedJaxpr, known: dict[int, str]) -> str:
     return _hash(_program(closed.jaxpr, known), *map(_array, closed.consts))
 

@@ -4,8 +4,10 @@ The same jaxpr that XLA would compile is read with every array taken apart entir
 instructions for a few lanes (`_kernel_ir`). Loops carry registers, and a lane whose condition fails keeps what it has.
 """
 
+import contextlib
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
 from typing import Any
 
 import jax
@@ -39,6 +41,7 @@ from ._kernel_ir import (
     vector_type,
 )
 from ._kernel_math import FUNCTIONS
+from ._kernel_parts import Parts
 
 _LARGEST = 4096
 _UNROLLED = 512
@@ -62,10 +65,23 @@ def written(closed: ClosedJaxpr, shared: Any, row: Any, most: int) -> Text:
         return Text(_text(closed, shared, row, most)[0], lanes())
 
 
+_PARTS: ContextVar[Parts] = ContextVar("_PARTS")
+
+
+@contextlib.contextmanager
+def _parts_of(closed: ClosedJaxpr) -> Iterator[None]:
+    """Within this, what is read is this program."""
+    token = _PARTS.set(Parts(closed))
+    try:
+        yield
+    finally:
+        _PARTS.reset(token)
+
+
 def _text(closed: ClosedJaxpr, shared: Any, row: Any, most: int) -> tuple[str, bool]:
     function = Function(most)
     region = Region(function, 0, "entry")
-    with entirely():
+    with entirely(), _parts_of(closed):
         elements = Instructions(region, ARITHMETIC | FUNCTIONS)
         given = [_loaded(region, k, np.shape(x), x.dtype, True) for k, x in enumerate(jax.tree.leaves(shared))]
         given.append(_loaded(region, None, row.shape, row.dtype, False))
@@ -183,7 +199,9 @@ def _read(elements: Instructions, closed: ClosedJaxpr, arguments: Sequence[Value
 def _apply(elements: Instructions, equation: Any, arguments: list[Value]) -> list[Value]:
     name, params = equation.primitive.name, equation.params
     if name in CALLS:
-        return _read(elements, called(params), arguments)
+        inner = called(params)
+        found = _PARTS.get().call(elements, inner, arguments, _read)
+        return _read(elements, inner, arguments) if found is None else found
     if name in _CONTROL:
         return _CONTROL[name](elements, params, arguments)
     if any(var.aval.size > _LARGEST for var in equation.outvars):

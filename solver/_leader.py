@@ -20,7 +20,7 @@ from jaxtyping import Array, ArrayLike, Float
 
 from ._axes import Knob, knob, knobs, put
 from ._check import check
-from ._each import each
+from ._each import each, is_rolled
 from ._equilibrium import equilibrium, nash
 from ._errors import GameError
 from ._game import Game, Problem, Profile
@@ -140,6 +140,17 @@ def _(leader: Leader) -> None:
     check_objective(leader.game, leader.maximize)
 
 
+def _traced_once(**options: Any) -> Any:
+    """`equilibrium` with these options, as a program of its own: needed at many places, it is traced once."""
+    return functools.partial(_program, is_rolled(), options)
+
+
+@eqx.filter_jit
+def _program(rolled: bool, options: dict[str, Any], problem: Problem) -> Equilibrium:
+    del rolled  # Another program.
+    return equilibrium(problem, **options)
+
+
 class _Choosing(Game):
     """The leader's own problem: a game of one player; its payoff is NaN where the followers have no equilibrium."""
 
@@ -173,7 +184,7 @@ def lead(
 ) -> Equilibrium:
     """The subgame-perfect equilibrium of sequential play; `method` serves the leader and the followers."""
     options: dict[str, Any] = {"method": method, "tol": tol, "max_steps": max_steps}
-    follow = functools.partial(equilibrium, search=search, **options)
+    follow = _traced_once(search=search, **options)
     accepted = Status.first_order if search is None else Status.successful
     if leader.choices is not None:
         return _from_list(leader, follow, accepted, method, tol)
@@ -182,7 +193,7 @@ def lead(
         assert isinstance(game, _Choosing)
         return _Choosing(game.leader, follow, accepted)
 
-    quick = functools.partial(equilibrium, search=None, **options)
+    quick = _traced_once(search=None, **options)
     choosing = _Choosing(leader, quick, Status.first_order)
     begin = {leader.choose: jax.lax.stop_gradient(_best_of_grid(choosing))}
     limits: dict[str, Any] = {"tol": tol, "max_steps": max_steps, "search": search}

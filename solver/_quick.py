@@ -1,4 +1,5 @@
-"""Compiled fast instead of optimized: programs that solve one small game once.
+"""Compiled fast instead of optimized: programs that solve one small game once, or look for what a leader chooses from
+an interval before one.
 
 Such a program runs for a millisecond and compiles for seconds, most of it for the kernels that XLA makes of the
 operations of a processor core one by one, and for optimizing them, which pays only over many points, as in a sweep.
@@ -18,6 +19,7 @@ from ._check import shaped, structure
 from ._game import Game, Problem
 from ._jaxprs import CALLS, called
 from ._layout import layout_of
+from ._leader import Leader
 
 OPTIONS = {
     "xla_cpu_use_fusion_emitters": False,
@@ -48,6 +50,9 @@ def _known() -> bool:
 @functools.lru_cache(maxsize=1024)
 def _small(key: tuple) -> bool:
     game = shaped(key)
+    while isinstance(game, Leader) and game.interval is not None:
+        # However long the search for the best choice, it is the followers' payoffs that it evaluates.
+        game = game.game
     if not isinstance(game, Game):
         return False
     leaves, tree = jax.tree.flatten(game)

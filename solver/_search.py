@@ -150,6 +150,8 @@ def _deviation(
         return jax.vmap(near)(points)
 
     parts = parts_of(count)
+    # A payoff that contains an equilibrium is too long to be in a program as often as it is wanted at once.
+    every_of = each if judged is not conditions.game else lambda function, rows: jax.vmap(function)(rows)
 
     def look(k, begin, width) -> tuple[Deviation, Bool[Array, ""], Bool[Array, ""]]:
         """Search one part of the firm's strategies; whether the payoff seems to have several hills there, and whether
@@ -206,13 +208,14 @@ def _deviation(
                     rough |= jnp.any(hill)
                 starts.append((*picked(hill, points, heights), jnp.where(jnp.any(hill), reach, 0.0)))
 
-        def climb(own, value, step):
-            return _climb(lambda own: payoff_in(conditions.game, own), own, value, step, confine, size)
+        def climb(start):
+            own, value, step = start
+            return _climb(lambda own: payoff_in(conditions.game, own), own, value, step, confine, size, every_of)
 
         starts = [jnp.stack(parts) for parts in zip(*starts, strict=True)]
         every = jnp.concatenate(values)
         highest = jnp.maximum(jnp.max(jnp.where(jnp.isfinite(every), jnp.abs(every), 0.0)), jnp.abs(value))
-        ends, values = jax.vmap(climb)(*starts)
+        ends, values = every_of(climb, starts)
         gains = jnp.where(jnp.any(starts[2] > 0, axis=1), values - value, 0.0)
         gains = jnp.where(jnp.isnan(gains), 0.0, gains)
         gain = jnp.maximum(jnp.max(gains), 0.0)
@@ -260,7 +263,7 @@ class _Looks(NamedTuple):
     number: Int[Array, ""]
 
 
-def _climb(payoff, own, value, reach, confine, size):
+def _climb(payoff, own, value, reach, confine, size, every_of):
     """Compass search from `own`: try both ways along each strategy, and a quarter of it, or shorten the steps."""
     count = own.shape[0]
     ways = np.concatenate([s * np.eye(count) for s in (1.0, -1.0, 0.25, -0.25)])
@@ -274,7 +277,7 @@ def _climb(payoff, own, value, reach, confine, size):
     def improve(state):
         own, value, step, tries = state
         trials = confine(own[None, :] + step[None, :] * jnp.asarray(ways, own.dtype))
-        values = jax.vmap(payoff)(trials)
+        values = every_of(payoff, trials)
         values = jnp.where(jnp.isnan(values), -jnp.inf, values)
         best, highest = picked(first_largest(values), trials, values)
         better = highest > value

@@ -154,6 +154,9 @@ def test_a_small_game_is_compiled_fast_where_jax_allows_it(monkeypatch):
     jax.jit(lambda: _quick(Counted()).payoff)()
     _quick(Large())
     assert kinds == ["_compiled_fast"] * 2 + ["_compiled"] * 3
+    led = Leader(Counted(), "intercept", "1", interval=(9.0, 11.0))  # However long, it is the small payoffs' program.
+    assert _quick_programs.quick(led)
+    assert not _quick_programs.quick(Leader(Large(), "intercept", "1", interval=(9.0, 11.0)))
     monkeypatch.setattr(_quick_programs, "_known", lambda: False)
     _quick(Counted())
     assert kinds[-1] == "_compiled"

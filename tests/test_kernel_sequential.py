@@ -19,8 +19,10 @@ from nashgrid.games import (
     stackelberg_equilibrium,
     two_owner_gains,
 )
-from nashgrid.solver import Game, HighestOutcome, Newton, Selected, Status, parameter, sweep
+from nashgrid.solver import Game, HighestOutcome, Newton, Selected, Status, _each, _kernel_parts, parameter, sweep
+from nashgrid.solver._each import in_blocks
 from nashgrid.solver._kernel import kernel
+from nashgrid.solver._kernel_read import traced, written
 
 QUICK: dict[str, Any] = {"method": Newton(), "certify": False, "progress": False}
 
@@ -93,6 +95,63 @@ def test_one_of_several_equilibria():
     assert data.attrs["program"] == "kernel"
     np.testing.assert_array_equal(data["equilibrium_count"], [1, 3, 3])
     np.testing.assert_allclose(data["x"].T, [[0.0, 1.0, 3.0**0.5]] * 2, atol=1e-9)
+
+
+@jax.jit
+def _root(x, begin):
+    """The square root by Newton's method, in as many steps as it takes, and their number."""
+    return lax.while_loop(
+        lambda state: jnp.abs(state[0] ** 2 - x) > 1e-12 * x,
+        lambda state: (0.5 * (state[0] + x / state[0]), state[1] + 1.0),
+        (begin, jnp.zeros_like(x)),
+    )
+
+
+def _roots(_, x):
+    """The same program where it stands alone, with a start that is known, and in a loop that lanes leave."""
+    known = jnp.asarray(np.ones(()))
+
+    def longer(state):
+        root, steps = _root(x[0] + state[0], x[1])
+        return state[0] + root, state[1] + steps
+
+    return _root(*x), _root(x[0], known), lax.while_loop(lambda state: state[0] < 9.0, longer, (x[1], x[0]))
+
+
+def test_a_program_that_is_needed_at_several_places_is_written_once(monkeypatch):
+    row, rows = jax.ShapeDtypeStruct((2,), np.float64), np.random.default_rng(0).uniform(0.5, 9.0, (37, 2))
+
+    def text():
+        return written(traced(_roots, (), row)[0], (), row, 10_000).text
+
+    assert "@part" not in text()
+    monkeypatch.setattr(_kernel_parts, "_LONG", 6)
+    # Where the start is known it is another one.
+    assert text().count("define internal") == 2 and text().count("} @part") == 5
+    built = kernel(_roots, (), row, 10_000)
+    assert built is not None
+    wanted = jax.jit(jax.vmap(lambda x: _roots((), x)))(rows)
+    assert len(np.unique(wanted[2][1])) > 5
+    for found, known in zip(jax.tree.leaves(built.run((), rows)), jax.tree.leaves(wanted), strict=True):
+        np.testing.assert_allclose(found, known, rtol=1e-12)
+
+
+def test_rows_of_which_there_are_many_are_a_loop(monkeypatch):
+    row, rows = jax.ShapeDtypeStruct((2,), np.float64), np.random.default_rng(0).uniform(0.5, 9.0, (9, 2))
+
+    def built():
+        def function(_, x):
+            return in_blocks(lambda k: jnp.sum(jnp.exp(k * x[0] - jnp.arange(60.0)) * x[1]), jnp.arange(5.0), 1)
+
+        made = kernel(function, (), row, 100_000)
+        assert made is not None
+        return made.lines, made.run((), rows)
+
+    lines, wanted = built()
+    monkeypatch.setattr(_each, "_WRITTEN_OUT", 4)
+    fewer, found = built()
+    assert fewer < lines / 2
+    np.testing.assert_allclose(found, wanted, rtol=1e-12)
 
 
 def test_too_much_memory_is_none():
