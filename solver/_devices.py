@@ -20,17 +20,20 @@ from jax.sharding import AxisType, Mesh
 from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Float
 
+from ._aggregative import AggregativeGame
 from ._axes import Knob, put, take
 from ._configure import fuses_loops
+from ._each import together
 from ._equilibrium import equilibrium
 from ._game import Game, Problem
 from ._kernel import Addressed, Kernel, Running, available, cores, kernel
 from ._labels import derivative, evidence, kept, reported
+from ._layout import layout_of
 from ._lowering import OverLanes
 from ._solution import Equilibrium
 
 _TOGETHER = 64
-"""Points that a processor core solves together: few enough to stay in its cache, and to stop early."""
+"""The most points that a processor core solves together: few enough to stay in its cache, and to stop early."""
 _APART = 1024
 """The same where arrays are taken apart: enough that calling an operation costs little beside it."""
 _LINES = 4000
@@ -178,20 +181,23 @@ def _program(parts: tuple[Any, ...], how: How, on: tuple[Any, ...]) -> tuple[Any
     def one(arrays: Any, values: Float[Array, " axis"]) -> Results:
         return how.point(eqx.combine(arrays, static), values)
 
-    together = OverLanes(one)
+    apart = OverLanes(one)
     mesh = Mesh(np.array(on), ("lanes",), axis_types=(AxisType.Auto,))
 
     def lanes(arrays: Any, values: Float[Array, "lanes axis"]) -> Results:
         if on[0].platform != "cpu":
             return jax.vmap(one, in_axes=(None, 0))(arrays, values)
-        if len(values) < _APART or not _fused():
-            return jax.lax.map(functools.partial(one, arrays), values, batch_size=_TOGETHER)
+        some = _at_once(eqx.combine(arrays, static))
+        if some == 1:
+            return jax.lax.map(functools.partial(one, arrays), values)
+        if some < _TOGETHER or len(values) < _APART or not _fused():
+            return jax.lax.map(functools.partial(one, arrays), values, batch_size=some)
         blocks = values.reshape(-1, _APART, values.shape[1])
-        results = jax.lax.map(functools.partial(together, arrays), blocks)
+        results = jax.lax.map(functools.partial(apart, arrays), blocks)
         return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), results)
 
     mapped = jax.shard_map(lanes, mesh=mesh, in_specs=(P(), P("lanes")), out_specs=P("lanes"), check_vma=False)
-    return jax.jit(mapped), together
+    return jax.jit(mapped), apart
 
 
 class Program(Protocol):
@@ -244,17 +250,18 @@ class Lanes:
     """A program of a fixed width: any number of points, that many at a time."""
 
     def __init__(self, problem: Problem, how: How, width: int):
-        self.program, self._together = _program(_hashable(problem), how, devices())
+        self.program, self._apart = _program(_hashable(problem), how, devices())
         self.arrays = eqx.partition(problem, eqx.is_array)[0]
         self.axes, self.max_steps = len(how.axes), how.max_steps
         self.width = whole(width)
+        self._small = _at_once(problem) == _TOGETHER
 
     @property
     def kind(self) -> str:
         """What it is, in words: too long a program is not taken apart."""
         row = jax.ShapeDtypeStruct((self.axes,), jnp.result_type(float))
-        many = _fused() and self.width >= len(devices()) * _APART
-        return "arrays taken apart" if many and self._together.taken_apart(self.arrays, row) else "vmap"
+        many = self._small and _fused() and self.width >= len(devices()) * _APART
+        return "arrays taken apart" if many and self._apart.taken_apart(self.arrays, row) else "vmap"
 
     def start(self, points: Float[np.ndarray, "points axis"]) -> Started:
         """Begin computing; does not wait."""
@@ -299,6 +306,14 @@ def whole(width: int) -> int:
     if width > n * together:
         n *= together
     return -(-max(1, width) // n) * n
+
+
+def _at_once(problem: Problem) -> int:
+    """How many points a processor core solves together: fewer, if how all strategies act on all others is much."""
+    if not isinstance(problem, Game) or isinstance(problem, AggregativeGame):
+        return _TOGETHER
+    # A power of two, so that no smaller batch is left over, which would be compiled for itself.
+    return 2 ** int(math.log2(min(together(layout_of(problem).size ** 2), _TOGETHER)))
 
 
 def _together() -> int:
