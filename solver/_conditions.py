@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from ._each import rolling
 from ._game import Game
 from ._krylov import MANY, solve_once
 from ._layout import Layout, bounds_of, own_blocks, shared_size, strategy_scale
@@ -120,7 +121,7 @@ def _with_jacobian(
     function: Callable[[Float[Array, " n"]], Float[Array, " n"]], z: Float[Array, " n"]
 ) -> tuple[Float[Array, " n"], Float[Array, "n n"]]:
     """A function and its Jacobian at z, in forward mode, which every payoff has."""
-    if z.shape[0] > _AT_ONCE:
+    if z.shape[0] > (_AT_ONCE if rolling() < 2 else 1):
         value, along = jax.linearize(function, z)
         return value, jax.lax.map(along, jnp.eye(z.shape[0], dtype=z.dtype)).T
 

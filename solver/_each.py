@@ -13,25 +13,25 @@ _CACHED = 2**16
 """Numbers that a core works on together."""
 _PARALLEL = 2**24
 """The same of an accelerator."""
-_WRITTEN_OUT = 10
-"""The most rows that a kernel computes all at once: each of them knows which one it is, and leaves out what is not its
-own, but a program of more would be too long."""
-
-_ROLLED: ContextVar[bool] = ContextVar("_ROLLED", default=False)
+_ROLLED: ContextVar[int] = ContextVar("_ROLLED", default=0)
 
 
 @contextlib.contextmanager
-def rolled() -> Iterator[None]:
-    """Within this, what is traced goes through rows one after the other: a kernel has its lanes to be fast by."""
-    token = _ROLLED.set(True)
+def rolled(entirely: bool = False) -> Iterator[None]:
+    """Within this, what is traced goes through rows one after the other: a kernel has its lanes to be fast by.
+
+    Firms are still taken all at once, so that each knows who it is and leaves out what is not its own, unless this is
+    to be done `entirely`, for the shortest program.
+    """
+    token = _ROLLED.set(1 + entirely)
     try:
         yield
     finally:
         _ROLLED.reset(token)
 
 
-def is_rolled() -> bool:
-    """Whether this is within `rolled`."""
+def rolling() -> int:
+    """0 outside of `rolled`, 1 within it, 2 entirely."""
     return _ROLLED.get()
 
 
@@ -53,11 +53,11 @@ def in_blocks(function: Callable[[Any], Any], rows: Any, size: int) -> Any:
     Blocks are of the same length, with rows that are computed twice in the last one: nothing is compiled twice.
     """
     count = len(jax.tree.leaves(rows)[0])
-    if _ROLLED.get() and count > _WRITTEN_OUT:
-        return jax.lax.map(function, rows)
     if count == 1:
         one = function(jax.tree.map(lambda x: x[0], rows))
         return jax.tree.map(lambda x: x[None], one)
+    if _ROLLED.get() > 1:
+        return jax.lax.map(function, rows)
     most = together(size)
     blocks = -(-count // most)
     if blocks == 1:

@@ -55,7 +55,7 @@ class Kernel:
     """
 
     def __init__(self, function: Callable, shared: Any, row: jax.ShapeDtypeStruct, most: int, points: float = math.inf):
-        closed, shapes = traced(function, shared, row)
+        closed, shapes = traced(function, shared, row, most)
         shared = jax.tree.map(lambda x: jax.ShapeDtypeStruct(np.shape(x), x.dtype), shared)
         self.row = row
         self.leaves, self.structure = jax.tree.flatten(shapes)

@@ -6,6 +6,7 @@ instructions for a few lanes (`_kernel_ir`). Loops carry registers, and a lane w
 
 import contextlib
 import functools
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from typing import Any
@@ -44,14 +45,32 @@ from ._kernel_math import FUNCTIONS
 from ._kernel_parts import Parts
 
 _LARGEST = 4096
+_LONG = 2
+"""Numbers that a program computes for each instruction that it may have, more of which are worth some effort to make
+it shorter. Of what they compute, long programs have an instruction for every second number to every sixth."""
+_TOO_LONG = 8
 _UNROLLED = 512
 """Numbers that the steps of a scan compute if they are written out one after the other; more of them are a loop."""
 
 
-def traced(function: Callable, shared: Any, row: Any) -> tuple[ClosedJaxpr, Any]:
-    """The program of a function as a kernel is to have it, and the shapes of its results for one point."""
-    with rolled():
-        return jax.make_jaxpr(function, return_shape=True)(shared, row)
+def traced(function: Callable, shared: Any, row: Any, most: float = math.inf) -> tuple[ClosedJaxpr, Any]:
+    """The program of a function as a kernel is to have it, and the shapes of its results for one point.
+
+    Raises:
+        UnsupportedError: it would take more than `most` instructions by far, of which all need not be written to know.
+    """
+
+    def by(entirely: bool) -> tuple[ClosedJaxpr, Any]:
+        with rolled(entirely):
+            # Not `function` itself, whose program JAX would remember.
+            return jax.make_jaxpr(lambda *given: function(*given), return_shape=True)(shared, row)
+
+    closed, shapes = by(entirely=False)
+    if numbers(closed.jaxpr) > _LONG * most:
+        closed, shapes = by(entirely=True)
+    if numbers(closed.jaxpr) > _TOO_LONG * most:
+        raise UnsupportedError(f"programs of more than {most} instructions")
+    return closed, shapes
 
 
 def written(closed: ClosedJaxpr, shared: Any, row: Any, most: int) -> Text:

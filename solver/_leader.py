@@ -20,7 +20,7 @@ from jaxtyping import Array, ArrayLike, Float
 
 from ._axes import Knob, knob, knobs, put
 from ._check import check
-from ._each import each, is_rolled
+from ._each import each, rolling
 from ._equilibrium import equilibrium, nash
 from ._errors import GameError
 from ._game import Game, Problem, Profile
@@ -142,11 +142,11 @@ def _(leader: Leader) -> None:
 
 def _traced_once(**options: Any) -> Any:
     """`equilibrium` with these options, as a program of its own: needed at many places, it is traced once."""
-    return functools.partial(_program, is_rolled(), options)
+    return functools.partial(_program, rolling(), options)
 
 
 @eqx.filter_jit
-def _program(rolled: bool, options: dict[str, Any], problem: Problem) -> Equilibrium:
+def _program(rolled: int, options: dict[str, Any], problem: Problem) -> Equilibrium:
     del rolled  # Another program.
     return equilibrium(problem, **options)
 
