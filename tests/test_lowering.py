@@ -16,7 +16,7 @@ import xarray as xr
 from jax import lax
 
 from nashgrid.games import LinearCournot, OpenSourcing, ResearchSpillovers
-from nashgrid.solver import BestResponse, GlobalSearch, Newton, Status, _devices, _lowering, sweep
+from nashgrid.solver import BestResponse, GlobalSearch, Newton, Status, _devices, _each, _lowering, sweep
 from nashgrid.solver._axes import knobs
 from nashgrid.solver._devices import How, Lanes
 from nashgrid.solver._elements import Elements
@@ -190,6 +190,17 @@ def test_a_sweep_says_whether_its_program_is_taken_apart(monkeypatch):
     assert (few.kind, many.kind) == ("vmap", "arrays taken apart")
     monkeypatch.setattr(_lowering, "_MOST", 10)
     assert Lanes(game, dataclasses.replace(how, tol=1e-7), many.width).kind == "vmap"  # Another program.
+
+
+def test_fewer_points_of_large_games_are_solved_at_once(monkeypatch):
+    game = LinearCournot(intercept=10.0, slope=1.0, cost=(1.0, 2.0, 3.0))
+    for numbers, points in ((2**16, 64), (40, 4), (9, 1)):
+        monkeypatch.setattr(_each, "_CACHED", numbers)
+        assert _devices._at_once(game) == points
+    lanes = Lanes(game, How(knobs(game, ("intercept",), "axes"), (), Newton(), 1e-8, 5, None), 3)
+    rows = np.array([[8.0], [10.0], [12.0]])
+    found = lanes.finish(lanes.start(rows), rows)
+    np.testing.assert_allclose(found["quantity"], (rows + 6.0) / 4.0 - np.array([[1.0, 2.0, 3.0]]), rtol=1e-12)
 
 
 GAMES = {
