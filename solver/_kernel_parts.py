@@ -40,18 +40,22 @@ class Parts:
         self._known: dict[int, str] = {}
         self._calls: Counter[str] = Counter()
         self._made: dict[Any, _Part] = {}
-        self._count(closed.jaxpr)
+        self.numbers = self._count(closed.jaxpr)
+        """How many numbers are computed by all that is written out."""
 
-    def _count(self, jaxpr: Any) -> None:
-        """Count calls, those within a program once, however often it is called itself."""
+    def _count(self, jaxpr: Any) -> int:
+        """Count calls and numbers, those of a program once, however often it is called itself."""
+        count = 0
         for equation in jaxpr.eqns:
+            count += sum(var.aval.size for var in equation.outvars)
             is_call = equation.primitive.name in CALLS
             for inner in [called(equation.params).jaxpr] if is_call else jaxprs_in_params(equation.params):
                 name = self._name(called(equation.params)) if is_call else None
                 if name is not None:
                     self._calls[name] += 1
-                if (name is None or self._calls[name] == 1) and numbers(inner) >= _LONG:
-                    self._count(inner)
+                if name is None or self._calls[name] == 1:
+                    count += self._count(inner)
+        return count
 
     def _name(self, closed: ClosedJaxpr) -> str | None:
         return described(closed, self._known) if numbers(closed.jaxpr) >= _LONG else None

@@ -66,9 +66,9 @@ def traced(function: Callable, shared: Any, row: Any, most: float = math.inf) ->
             return jax.make_jaxpr(lambda *given: function(*given), return_shape=True)(shared, row)
 
     closed, shapes = by(entirely=False)
-    if numbers(closed.jaxpr) > _LONG * most:
+    if numbers(closed.jaxpr) > _LONG * most and Parts(closed).numbers > _LONG * most:
         closed, shapes = by(entirely=True)
-    if numbers(closed.jaxpr) > _TOO_LONG * most:
+    if numbers(closed.jaxpr) > _TOO_LONG * most and Parts(closed).numbers > _TOO_LONG * most:
         raise UnsupportedError(f"programs of more than {most} instructions")
     return closed, shapes
 
