@@ -65,7 +65,8 @@ def _planned(draws: Mapping[str, np.ndarray]) -> np.ndarray:
         there = eqx.tree_at(lambda g: [g.need, *(getattr(g, name) for name in own)], game, [need, *values])
         users = there.users()
         best = first_best(there, users)
-        parts = publicness(there, users, best.quality, jnp.sum(there.mass * best.usage))
+        benefit = users.benefit(best.quality, best.usage)
+        parts = publicness(there, users, best.quality, benefit, jnp.sum(there.mass * best.usage))
         # Publicness clips, also where there is no first best.
         return jnp.stack([jnp.where(jnp.isfinite(best.welfare), parts[name], jnp.nan) for name in PARTS])
 

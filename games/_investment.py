@@ -28,7 +28,8 @@ class Conduct(NamedTuple):
     reaction: Float[Array, " set"]
     """The rise of N_C/n if all invest one unit more, per unit of need: (1 + omega (n - 1))/(n Delta)."""
     later: Float[Array, " set"]
-    """Rise of open usage per unit of quality."""
+    """Rise of open usage per unit of quality. Others than the neediest may be those who host; none rise by more than
+    the steepest of these sets."""
 
 
 def conduct(game: Release, *, seen: bool) -> Conduct:
