@@ -33,9 +33,9 @@ class Regime(NamedTuple):
 def delayed_release_investment(game: Release) -> Float[Array, ""]:
     """Every developer's equilibrium investment at the openness of the game, where all groups are served.
 
-    [(1 - theta) ybar f (ybar A0 - m + tau)/(n Delta) + theta b ybar/(n (D - eta))]/[(1 - g) c - (1 - theta) ybar^2 f
-    (1 + omega (n - 1))/(n Delta)], f = 1 for a `SimultaneousQuasiPublicGood`. NaN where a group is excluded in a phase,
-    or a condition fails.
+    [(1 - theta) ybar f (ybar A0 - m + tau)/(n Delta) + theta (b + F) ybar/(n (D - eta))]/[(1 - g) c - (1 - theta)
+    ybar^2 f (1 + omega (n - 1))/(n Delta)], f = 1 for a `SimultaneousQuasiPublicGood`. NaN where a group is excluded in
+    a phase, or a condition fails.
     """
     a = symmetric_investment(game, seen=not isinstance(game, SimultaneousQuasiPublicGood))
     n = game.developers
@@ -57,9 +57,9 @@ def closed_equilibrium(game: Release) -> Regime:
 
 
 def open_equilibrium(game: Release) -> Regime:
-    """The open regime, whatever the openness of the game: N = (ybar A - h + tau)/(D - eta), the price h - tau.
+    """The open regime, whatever the openness of the game: N = (ybar A - h - F + tau)/(D - eta), the price h + F - tau.
 
-    h is the mean hosting cost, and h - m a real cost of it. a = b ybar/(n (1 - g) c (D - eta)), whatever hosting costs.
+    h is the mean hosting cost, and h - m a real cost of it, the fee F is not. a = (b + F) ybar/(n (1 - g) c (D - eta)).
     Where it differs between groups usage is Q_k = N + t_k/D, t_k = (y_k - ybar) A - (h_k - h), and welfare has the mean
     of t_k^2/(2 D) in the place of sigma^2 A^2/(2 D); with a gradient t_k = (y_k - ybar)(A + varsigma). Consumer surplus
     is D N^2/2 and this mean. Of what the state pays to those who host, s (h_k - m), usage sees prices, welfare costs.

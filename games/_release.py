@@ -28,6 +28,7 @@ class Release(FixedCapacity):
     )
     hosting_gradient: Float[Array, ""] = parameter(0.0, "varsigma >= 0: rise of the hosting cost as need falls")
     hosting_support: Float[Array, ""] = parameter(0.0, "s in [0, 1]: public part of the premium h_k - m of hosting")
+    access_fee: Float[Array, ""] = parameter(0.0, "F >= 0: what users of open models pay to their developers, per use")
     complementary_revenue: Float[Array, ""] = parameter(0.2, "b >= 0: developers' revenue per open use")
     subsidy: Float[Array, ""] = parameter(0.0, "tau >= 0: public subsidy (vouchers) per use")
     cofunding: Float[Array, ""] = parameter(0.0, "g in [0, 1): public part of the cost of investment")
@@ -67,13 +68,18 @@ class Release(FixedCapacity):
         return self.hosting_costs() - self.resource_cost
 
     def open_prices(self) -> Float[Array, " group"]:
-        """h_k - tau - s (h_k - m)."""
-        return self.hosting_costs() - self.hosting_support * self.hosting_premiums() - self.subsidy
+        """h_k + F - tau - s (h_k - m)."""
+        paid = self.hosting_support * self.hosting_premiums()
+        return self.hosting_costs() - paid + (self.access_fee - self.subsidy)
+
+    def open_revenue(self) -> Float[Array, ""]:
+        """b + F, what a use of an open model brings to developers."""
+        return self.complementary_revenue + self.access_fee
 
     def own_payoff(self, investment: Float[Array, " firm"], profit: Float[Array, " firm"]) -> Float[Array, " firm"]:
-        """(1 - theta) profit_i + theta b N_O/n - (1 - g) c a_i^2/2."""
+        """(1 - theta) profit_i + theta (b + F) N_O/n - (1 - g) c a_i^2/2."""
         total = jnp.sum(self.mass * self.open_usage(investment))
-        later = self.openness * self.complementary_revenue * total / self.developers
+        later = self.openness * self.open_revenue() * total / self.developers
         cost = (1.0 - self.cofunding) * self.investment_cost * jnp.square(investment) / 2.0
         return (1.0 - self.openness) * profit + later - cost
 

@@ -90,9 +90,10 @@ def instruments(
     Args:
         game: the primitives.
         names: of "subsidy" (from 0 to `per_use`), "cofunding" (from 0 to `cofunding`), "openness" and "hosting_support"
-            (from 0 to 1) and "hosting_cost" (from m to h, what public compute saves; "hosting_cost[0]", ... where it is
-            given by group); by default the first three, which need no assumption about public operation.
-        per_use: the highest subsidy per use.
+            (from 0 to 1), "access_fee" (from 0 to `per_use`, regulated) and "hosting_cost" (from m to h, what public
+            compute saves; "hosting_cost[0]", ... where it is given by group); by default the first three, which need no
+            assumption about public operation.
+        per_use: the highest subsidy, and fee, per use.
         cofunding: the highest public part of the cost of investment, below 1.
 
     >>> instruments(QuasiPublicGood(), "subsidy", "openness")
@@ -103,6 +104,7 @@ def instruments(
         "cofunding": (0.0, cofunding),
         "openness": (0.0, 1.0),
         "hosting_support": (0.0, 1.0),
+        "access_fee": (0.0, per_use),
     }
     least, most = float(game.resource_cost), np.asarray(game.hosting_cost, float)
     names_of_hosting = [f"hosting_cost[{k}]" for k in range(most.size)] if most.ndim else ["hosting_cost"]
@@ -130,9 +132,9 @@ def release_choice(game: QuasiPublicGood, *, interval: tuple[float, float] | Non
 def best_open_subsidy(game: QuasiPublicGood) -> Float[Array, ""]:
     """The subsidy per use that maximizes welfare in the open regime, all groups served at it and at none.
 
-    tau = max(0, eps + V (eta/(D - eta) - chi) - (1 + chi) s (h - m))/((D - 2 eta)/(D - eta) + 2 chi), V = ybar A - h +
-    s (h - m), h the mean hosting cost, of which the state pays s (h - m), as long as eta < D/2 or chi is large: NaN
-    unless the denominator is positive.
+    tau = max(0, eps + F + V (eta/(D - eta) - chi) - (1 + chi) s (h - m))/((D - 2 eta)/(D - eta) + 2 chi), V = ybar A -
+    h - F + s (h - m), h the mean hosting cost, of which the state pays s (h - m), as long as eta < D/2 or chi is large:
+    NaN unless the denominator is positive.
     """
     users, chi = game.users(), game.public_funds_cost
     free = _with(game, subsidy=0.0)
@@ -140,7 +142,7 @@ def best_open_subsidy(game: QuasiPublicGood) -> Float[Array, ""]:
     value = users.mean_need() * unsubsidized.quality - unsubsidized.price
     support = game.hosting_support * jnp.sum(users.mass * game.hosting_premiums())
     gap = users.slope - users.network
-    rise = game.spillover + value * (users.network / gap - chi) - (1.0 + chi) * support
+    rise = game.spillover + game.access_fee + value * (users.network / gap - chi) - (1.0 + chi) * support
     fall = (users.slope - 2.0 * users.network) / gap + 2.0 * chi
     fine = fall > 0.0
     return jnp.where(fine, jnp.maximum(rise, 0.0) / jnp.where(fine, fall, 1.0), jnp.nan)

@@ -22,6 +22,8 @@ Regimes. `openness` theta in [0, 1] is the part of a model's life in which it is
   >= m, on the mean h, and use N_O = (ybar A - h)/(D - eta). `hosting_cost` is one number for all or one by group; with
   a `hosting_gradient` varsigma (ybar - y_k) is added. Developers share the revenue b N from complements, so that a = b
   ybar/(n c (D - eta)).
+* between them, an access price: a regulated `access_fee` F per use of the pooled models, which users pay to developers.
+  N_O = (ybar A - h - F)/(D - eta) and a = (b + F) ybar/(n c (D - eta)): less use of more quality.
 * planned (`PlannedGood`): one who chooses quality and everybody's usage for welfare.
 
 Open developers beside closed ones are in `mixed_openness`, time in `innovation_paths`, several equilibria of a network
@@ -66,8 +68,8 @@ from ._user_groups import FixedCapacity
 class QuasiPublicGood(Release):
     """Developers invest in quality; then access is sold while the models are closed, and free when they are open.
 
-    Firms "developer 1", ...; strategy "investment". Payoff (1 - theta) pi_i + theta b N_O/n - (1 - g) c a_i^2/2, pi_i
-    the profit in the Cournot equilibrium of access. See the module; with everybody served the equilibrium is
+    Firms "developer 1", ...; strategy "investment". Payoff (1 - theta) pi_i + theta (b + F) N_O/n - (1 - g) c a_i^2/2,
+    pi_i the profit in the Cournot equilibrium of access. See the module; with everybody served the equilibrium is
     `delayed_release_investment`.
 
     >>> from nashgrid.solver import Newton, solve

@@ -149,7 +149,7 @@ def test_one_developer_has_the_known_numbers():
 BY_GROUP = {
     "gradient": {"hosting_gradient": 0.3},
     "steep": {"hosting_gradient": 3.0},
-    "by group": {"hosting_cost": (0.4, 0.0, 0.25), "subsidy": 0.02, "hosting_support": 0.3},
+    "by group": {"hosting_cost": (0.4, 0.0, 0.25), "subsidy": 0.02, "hosting_support": 0.3, "access_fee": 0.07},
     "dear to the needy": {"hosting_cost": (0.1, 0.2, 2.0)},
     "nobody": {"hosting_cost": (3.0, 2.0, 2.0)},
 }
@@ -159,10 +159,11 @@ BY_GROUP = {
 def test_users_who_host_at_different_costs_use_what_brute_force_says(name):
     """The second excludes those who need the model least, the fourth those who need it most."""
     game = at(GOOD, openness=1.0, **BY_GROUP[name])
-    quality, need, mass = OPEN["quality"], np.array([0.7, 1.0, 1.3]), np.array([0.3, 0.4, 0.3])
+    need, mass = np.array([0.7, 1.0, 1.3]), np.array([0.3, 0.4, 0.3])
+    quality = 1.0 + (0.2 + float(game.access_fee)) / (12.0 * (2.2 / 3 - 0.1))
     cost = np.asarray(game.hosting_cost) + float(game.hosting_gradient) * (1.0 - need)
     support = float(game.hosting_support) * (cost - 0.1)
-    slope, price = 2.2 / 3, cost - support - float(game.subsidy)
+    slope, price = 2.2 / 3, cost - support - float(game.subsidy) + float(game.access_fee)
     usage = np.zeros(3)
     for _ in range(60):
         usage = np.maximum(need * quality - price + 0.1 * mass @ usage, 0.0) / slope
@@ -207,7 +208,7 @@ def test_a_hosting_cost_that_is_none_is_refused(cost):
 
 OTHERS = [
     at(GOOD, openness=0.4, subsidy=0.05, cofunding=0.3),
-    SimultaneousQuasiPublicGood(openness=0.2, subsidy=0.05, hosting_gradient=0.1),
+    SimultaneousQuasiPublicGood(openness=0.2, subsidy=0.05, hosting_gradient=0.1, access_fee=0.1),
 ]
 
 
@@ -320,7 +321,7 @@ def test_policies_cost_what_they_say():
         {},
         {"public_funds_cost": 0.0},
         {"public_funds_cost": 1.5, "spillover": 0.0},
-        {"hosting_cost": (0.3, 0.15, 0.05), "hosting_support": 0.4, "public_funds_cost": 0.05},
+        {"hosting_cost": (0.3, 0.15, 0.05), "hosting_support": 0.4, "access_fee": 0.03, "public_funds_cost": 0.05},
     ],
 )
 def test_no_subsidy_of_open_models_is_better_than_the_best(fields):
