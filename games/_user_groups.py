@@ -101,6 +101,19 @@ class UserGroups(Game):
         return Users(self.mass, self.need, self.slope(), self.network_externality - self.rivalry / capacity)
 
 
+def check_one_hosting_cost(game: UserGroups, given: Float[Array, ""]) -> None:
+    """Refuse a hosting cost by group where a model has one for all: by broadcasting it would be taken for another.
+
+    Raises:
+        ValueError: it is no single number.
+    """
+    if given.ndim:
+        raise ValueError(
+            f"{type(game).__name__}: hosting_cost must be one number, not of shape {given.shape}; only QuasiPublicGood "
+            "and its relatives take one by user group."
+        )
+
+
 class FixedCapacity(UserGroups):
     """User groups who share a given compute capacity. Abstract."""
 

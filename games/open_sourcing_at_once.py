@@ -26,12 +26,12 @@ class OpennessAtOnce(Game):
     Args:
         model: `OpenSourcing` by default; its own `openness` plays no part.
 
-    >>> from nashgrid.games import OpenSourcing
-    >>> from nashgrid.solver import Newton, solve
-    >>> game = OpennessAtOnce(OpenSourcing(owner_share=0.5, edge=0.1, openness_curvature=0.2, outsiders=2))
-    >>> found = solve(game, Newton(), tol=1e-4, certify=False)  # quicker, no search for deviations
-    >>> [round(float(x), 3) for x in found.strategy["openness"]]
-    [0.0]
+    >>> stage = OpenSourcing(owner_share=0.5, edge=0.02, openness_curvature=0.1, opening_cost=0.0, outsiders=3)
+    >>> game = OpennessAtOnce(stage)
+    >>> list(game.bounds())
+    ['research', 'openness']
+
+    `solve(game).strategy["openness"]` is then 0.18, and under `commitment` 0.28.
     """
 
     model: OneOwner | LinearValueOpenSourcing

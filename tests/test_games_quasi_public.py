@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 
 from nashgrid.games import (
+    ComputeCapacity,
+    LogitAccess,
+    MixedOpenness,
     PlannedGood,
     QuasiPublicGood,
     SimultaneousQuasiPublicGood,
@@ -204,6 +207,12 @@ def test_groups_that_host_at_different_costs_are_swept_and_leave_one_by_one():
 def test_a_hosting_cost_that_is_none_is_refused(cost):
     with pytest.raises(ValueError, match="one number, or one for each of the 3 user groups"):
         QuasiPublicGood(hosting_cost=cost)
+
+
+@pytest.mark.parametrize("kind", [MixedOpenness, LogitAccess, ComputeCapacity])
+def test_a_hosting_cost_by_group_is_refused_where_there_is_one_for_all(kind):
+    with pytest.raises(ValueError, match=f"{kind.__name__}: hosting_cost must be one number"):
+        kind(hosting_cost=(0.1, 0.15, 0.3))
 
 
 OTHERS = [
