@@ -39,5 +39,7 @@ def planned(game: PlannedGood) -> dict[str, np.ndarray]:
     best = first_best(game, users)
     total = jnp.sum(game.mass * best.usage)
     every = {"usage": best.usage, "quality": best.quality, "welfare": best.welfare, "total_usage": total}
-    every |= access_equity(best.usage, game.mass) | publicness(game, users, best.quality, total)
+    every |= access_equity(best.usage, game.mass) | publicness(
+        game, users, best.quality, users.benefit(best.quality, best.usage), total
+    )
     return {name: np.asarray(value) for name, value in every.items()}

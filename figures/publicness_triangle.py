@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from scipy.stats import qmc
 
 from nashgrid.games import PlannedGood, QuasiPublicGood, first_best, mandated, publicness
-from nashgrid.games.claims import QUASI_PUBLIC_GOOD, quasi_public_points
+from nashgrid.games.claims import QUASI_PUBLIC_GOOD, access_points
 from nashgrid.solver import Newton, Status
 
 from . import _access
@@ -36,7 +36,7 @@ def compute(sweeps: Sweeps, points: int = POINTS) -> dict[str, xr.Dataset]:
     """The parts by regime, at the draws where all three exist, and at the defaults."""
     low, high = np.array(list(QUASI_PUBLIC_GOOD.ranges.values())).T
     rows = low + (high - low) * qmc.Sobol(len(low), rng=np.random.default_rng(7)).random(points)
-    draws = quasi_public_points(dict(zip(QUASI_PUBLIC_GOOD.ranges, rows.T, strict=True)))
+    draws = access_points(dict(zip(QUASI_PUBLIC_GOOD.ranges, rows.T, strict=True)))
     values = []
     for openness in (0.0, 1.0):
         every = draws | {"openness": np.full(points, openness)}
@@ -65,7 +65,8 @@ def _planned(draws: Mapping[str, np.ndarray]) -> np.ndarray:
         there = eqx.tree_at(lambda g: [g.need, *(getattr(g, name) for name in own)], game, [need, *values])
         users = there.users()
         best = first_best(there, users)
-        parts = publicness(there, users, best.quality, jnp.sum(there.mass * best.usage))
+        benefit = users.benefit(best.quality, best.usage)
+        parts = publicness(there, users, best.quality, benefit, jnp.sum(there.mass * best.usage))
         # Publicness clips, also where there is no first best.
         return jnp.stack([jnp.where(jnp.isfinite(best.welfare), parts[name], jnp.nan) for name in PARTS])
 

@@ -72,6 +72,7 @@ from .open_sourcing import peak_share as peak_share
 from .open_sourcing import propensity as propensity
 from .open_sourcing import simultaneous_openness as simultaneous_openness
 from .open_sourcing import threshold_edge as threshold_edge
+from .open_sourcing_at_once import OpennessAtOnce as OpennessAtOnce
 from .open_sourcing_oligopoly import OpenSourcing as OpenSourcing
 from .open_sourcing_oligopoly import combined_ideas as combined_ideas
 from .open_sourcing_oligopoly import research_without_competition as research_without_competition

@@ -2,7 +2,8 @@
 
 Welfare W is the users' benefit, network externality included, plus the value eps N to non-users, less the resource cost
 of use, the cost of quality, and the cost chi of each unit of public money. Against the first best W* (`first_best`)
-what is lost is in two parts: the static loss, from the wrong use of what there is, and the rest, from quality.
+what is lost is in two parts: the static loss, from the wrong use of what there is, and the rest, the dynamic loss, from
+quality; what hosting by users costs more than a provider's own use, and public money, are part of the rest.
 """
 
 from typing import NamedTuple
@@ -73,12 +74,14 @@ def access_equity(usage: Float[Array, " group"], mass: Float[Array, " group"]) -
     }
 
 
-def publicness(game: UserGroups, users: Users, quality: Float[Array, ""], total: Float[Array, ""]) -> dict[str, Array]:
+def publicness(
+    game: UserGroups, users: Users, quality: Float[Array, ""], benefit: Float[Array, ""], total: Float[Array, ""]
+) -> dict[str, Array]:
     """How far the good is public, from what is used: three parts in [0, 1], their mean and their geometric mean.
 
     * non-rivalry NR = 1 - (m + rho N/kappa)/(ybar A + xi N): what a use takes from others, against what it is worth;
     * non-exclusion NE = N/N_free, N_free the usage at the resource cost;
-    * external value EX = (eps N + eta N^2)/gross benefit: what of the benefit goes to others.
+    * external value EX = (eps N + eta N^2)/(benefit + eps N): what of the benefit goes to others.
 
     The weights are this library's own: no theory says that the three count the same.
 
@@ -86,16 +89,15 @@ def publicness(game: UserGroups, users: Users, quality: Float[Array, ""], total:
         game: the primitives.
         users: the demand side, `game.users()`.
         quality: A, the mean of the models.
+        benefit: the users' benefit, network externality included.
         total: N >= 0.
     """
     congestion = (game.network_externality - users.network) * total
     worth = users.mean_need() * quality + game.network_externality * total
     usage_free = users.usage(users.need * quality - game.resource_cost)
     free = jnp.sum(users.mass * usage_free)
-    spread = jnp.sum(users.mass * jnp.square(users.need - users.mean_need()))
-    own = users.mean_need() * quality * total - users.slope * jnp.square(total) / 2.0
     external = game.spillover * total + users.network * jnp.square(total)
-    gross = own + jnp.square(quality) * spread / (2.0 * users.slope) + external
+    gross = benefit + game.spillover * total
     rival = ratio(game.resource_cost + congestion, worth)
     parts = jnp.stack([1.0 - rival, ratio(total, free), ratio(external, gross)])
     parts = jnp.clip(jnp.where(worth > 0.0, parts, jnp.zeros_like(parts)), 0.0, 1.0)

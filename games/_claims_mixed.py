@@ -3,6 +3,7 @@
 import numpy as np
 
 from ._claim import OWN, Claim, ClaimSet, Draws, Values, certified
+from ._claims_access import MIXED_ACCESS_RANGES, access_points
 from .mixed_openness import MixedOpenness
 
 LLANES_ELEJALDE = "Llanes and de Elejalde (2013), abstract"
@@ -12,9 +13,7 @@ _DEVELOPERS = 3
 def mixed_values(draws: Draws) -> Values:
     """By the number of open models: what an open and a closed developer get, invest and sell, and welfare; and which
     numbers of open models are an equilibrium of the decisions to open."""
-    points = {name: value for name, value in draws.items() if name not in ("hosting_premium", "need_spread")}
-    points["hosting_cost"] = draws["resource_cost"] + draws["hosting_premium"]
-    points["need[0]"], points["need[2]"] = 1.0 - draws["need_spread"], 1.0 + draws["need_spread"]
+    points = access_points(draws)
     every = {name: np.repeat(value[:, None], _DEVELOPERS + 1, axis=1) for name, value in points.items()}
     # The last ones open first: the first developer is closed unless all are open, the last one open unless none is.
     for k in range(_DEVELOPERS):
@@ -98,18 +97,7 @@ MIXED_OPENNESS = ClaimSet(
             ),
         ),
     ),
-    {
-        "substitutability": (0.0, 0.9),
-        "network_externality": (0.0, 0.3),
-        "rivalry": (0.0, 0.3),
-        "spillover": (0.0, 0.4),
-        "resource_cost": (0.0, 0.3),
-        "hosting_premium": (0.0, 0.3),
-        "need_spread": (0.0, 0.4),
-        "investment_cost": (8.0, 24.0),
-        "quality_spillover": (0.0, 1.0),
-        "complementary_revenue": (0.0, 0.5),
-    },
+    MIXED_ACCESS_RANGES,
     mixed_values,
 )
 """Claims of the abstract of Llanes and de Elejalde (2013, Industry equilibrium with open-source and proprietary firms,

@@ -1,9 +1,9 @@
 """Claims about open and closed access to language models, put to `QuasiPublicGood` with three developers and groups."""
 
 import numpy as np
-from jaxtyping import Float
 
 from ._claim import Claim, ClaimSet, Draws, Values, certified, higher
+from ._claims_access import ACCESS_RANGES, access_points
 from .quasi_public_good import QuasiPublicGood
 
 ZHANG, XU = "Zhang and Zhang (2025), abstract", "Xu, Wang, Chen and Xie (2025), abstract"
@@ -13,18 +13,9 @@ _KEEP = ("welfare", "static_loss", "quality", "gini", "poorest_usage", "publicne
          "developer_profit")  # fmt: skip
 
 
-def quasi_public_points(draws: Draws) -> dict[str, Float[np.ndarray, " draw"]]:
-    """Draws of `QUASI_PUBLIC_GOOD.ranges` as parameters of `QuasiPublicGood`: "hosting_premium" is h - m, and the three
-    needs are 1 and 1 -/+ "need_spread"."""
-    points = {name: value for name, value in draws.items() if name not in ("hosting_premium", "need_spread")}
-    points["hosting_cost"] = draws["resource_cost"] + draws["hosting_premium"]
-    points["need[0]"], points["need[2]"] = 1.0 - draws["need_spread"], 1.0 + draws["need_spread"]
-    return points
-
-
 def quasi_public_values(draws: Draws) -> Values:
     """Outcomes with open models, with closed ones, and with closed ones and a subsidy of `SUBSIDY_STEP` per use."""
-    points = quasi_public_points(draws)
+    points = access_points(draws)
     found = {}
     for name, openness, subsidy in (("open", 1.0, 0.0), ("closed", 0.0, 0.0), ("subsidized", 0.0, SUBSIDY_STEP)):
         regime = {"openness": np.array(openness), "subsidy": np.array(subsidy)}
@@ -116,19 +107,7 @@ QUASI_PUBLIC_GOOD = ClaimSet(
             > v["consumer_surplus_subsidized"] - v["consumer_surplus_closed"],
         ),
     ),
-    {
-        "substitutability": (0.0, 0.9),
-        "network_externality": (0.0, 0.3),
-        "rivalry": (0.0, 0.3),
-        "spillover": (0.0, 0.4),
-        "resource_cost": (0.0, 0.3),
-        "hosting_premium": (0.0, 0.3),
-        "hosting_gradient": (0.0, 0.3),
-        "need_spread": (0.0, 0.6),
-        "investment_cost": (8.0, 24.0),
-        "quality_spillover": (0.0, 1.0),
-        "complementary_revenue": (0.0, 0.5),
-    },
+    ACCESS_RANGES,
     quasi_public_values,
 )  # fmt: skip
 """Claims of the abstracts of Zhang and Zhang (2025, arXiv 2509.13265) and, as far as this model speaks to them, of Xu,

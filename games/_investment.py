@@ -28,7 +28,8 @@ class Conduct(NamedTuple):
     reaction: Float[Array, " set"]
     """The rise of N_C/n if all invest one unit more, per unit of need: (1 + omega (n - 1))/(n Delta)."""
     later: Float[Array, " set"]
-    """Rise of open usage per unit of quality."""
+    """Rise of open usage per unit of quality. Others than the neediest may be those who host; none rise by more than
+    the steepest of these sets."""
 
 
 def conduct(game: Release, *, seen: bool) -> Conduct:
@@ -48,9 +49,9 @@ def conduct(game: Release, *, seen: bool) -> Conduct:
 def most_investment(game: Release, *, seen: bool) -> Float[Array, ""]:
     """Twice the largest investment that could be a best response where every set of groups stays what it is.
 
-    Marginal benefit is at most (1 - theta) Y f (q0 + Y r a) + theta b rise/n, q0 the sales without investment and r the
-    larger of the own and the common effect of investment on sales. NaN if with all served this outgrows the marginal
-    cost, or usage has no bound: eta >= D.
+    Marginal benefit is at most (1 - theta) Y f (q0 + Y r a) + theta (b + F) rise/n, q0 the sales without investment and
+    r the larger of the own and the common effect of investment on sales. NaN if with all served this outgrows the
+    marginal cost, or usage has no bound: eta >= D.
     """
     each, closed = conduct(game, seen=seen), 1.0 - game.openness
     first = closed * each.need * each.incentive
@@ -74,8 +75,8 @@ def most_access(game: Release, investment: Float[Array, ""]) -> Float[Array, ""]
 def symmetric_investment(game: Release, *, seen: bool) -> Float[Array, ""]:
     """Every developer's equilibrium investment if all groups are served, whether they are or not.
 
-    [(1 - theta) ybar f (ybar A0 - m + tau)/(n Delta) + theta b ybar/(n (D - eta))]/[(1 - g) c - (1 - theta) ybar^2 f
-    (1 + omega (n - 1))/(n Delta)]; NaN unless the denominator is positive and eta < D.
+    [(1 - theta) ybar f (ybar A0 - m + tau)/(n Delta) + theta (b + F) ybar/(n (D - eta))]/[(1 - g) c - (1 - theta)
+    ybar^2 f (1 + omega (n - 1))/(n Delta)]; NaN unless the denominator is positive and eta < D.
     """
     each, closed = conduct(game, seen=seen), 1.0 - game.openness
     first = closed * each.need * each.incentive
@@ -87,7 +88,7 @@ def symmetric_investment(game: Release, *, seen: bool) -> Float[Array, ""]:
 
 
 def _later(game: Release, each: Conduct) -> Float[Array, " set"]:
-    return game.complementary_revenue * each.later / game.developers
+    return game.open_revenue() * each.later / game.developers
 
 
 def _everybody(game: Release, values: Float[Array, " set"]) -> Float[Array, ""]:

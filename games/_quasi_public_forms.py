@@ -20,21 +20,22 @@ from .quasi_public_good import SimultaneousQuasiPublicGood
 
 
 class Regime(NamedTuple):
-    """Each developer's investment, and quality, total usage, price and welfare."""
+    """Each developer's investment, and quality, total usage, price, welfare and consumer surplus."""
 
     investment: Float[Array, ""]
     quality: Float[Array, ""]
     total_usage: Float[Array, ""]
     price: Float[Array, ""]
     welfare: Float[Array, ""]
+    consumer_surplus: Float[Array, ""]
 
 
 def delayed_release_investment(game: Release) -> Float[Array, ""]:
     """Every developer's equilibrium investment at the openness of the game, where all groups are served.
 
-    [(1 - theta) ybar f (ybar A0 - m + tau)/(n Delta) + theta b ybar/(n (D - eta))]/[(1 - g) c - (1 - theta) ybar^2 f
-    (1 + omega (n - 1))/(n Delta)], f = 1 for a `SimultaneousQuasiPublicGood`. NaN where a group is excluded in a phase,
-    or a condition fails.
+    [(1 - theta) ybar f (ybar A0 - m + tau)/(n Delta) + theta (b + F) ybar/(n (D - eta))]/[(1 - g) c - (1 - theta)
+    ybar^2 f (1 + omega (n - 1))/(n Delta)], f = 1 for a `SimultaneousQuasiPublicGood`. NaN where a group is excluded in
+    a phase, or a condition fails.
     """
     a = symmetric_investment(game, seen=not isinstance(game, SimultaneousQuasiPublicGood))
     n = game.developers
@@ -56,11 +57,16 @@ def closed_equilibrium(game: Release) -> Regime:
 
 
 def open_equilibrium(game: Release) -> Regime:
-    """The open regime, whatever the openness of the game: N = (ybar A - h + tau)/(D - eta), the price h - tau.
+    """The open regime, whatever the openness of the game: N = (ybar A - h - F + tau)/(D - eta), the price h + F - tau.
 
-    h is the mean hosting cost, and h - m a real cost of it. a = b ybar/(n (1 - g) c (D - eta)). Where hosting is dearer
-    for those who need the model less, usage is Q_k = N + (y_k - ybar)(A + varsigma)/D: welfare has sigma^2 (A +
-    varsigma)^2/(2 D) in the place of sigma^2 A^2/(2 D).
+    h is the mean hosting cost, and h - m a real cost of it, the fee F is not. a = (b + F) ybar/(n (1 - g) c (D - eta)).
+    Where it differs between groups usage is Q_k = N + t_k/D, t_k = (y_k - ybar) A - (h_k - h), and welfare has the mean
+    of t_k^2/(2 D) in the place of sigma^2 A^2/(2 D); with a gradient t_k = (y_k - ybar)(A + varsigma). Consumer surplus
+    is D N^2/2 and this mean. Of what the state pays to those who host, s (h_k - m), usage sees prices, welfare costs.
+
+    >>> from nashgrid.games import QuasiPublicGood
+    >>> round(float(open_equilibrium(QuasiPublicGood(hosting_cost=(0.3, 0.15, 0.05))).welfare), 4)
+    0.9575
     """
     return open_regime(game, delayed_release_investment(_at(game, 1.0)))
 
@@ -72,18 +78,23 @@ def closed_regime(game: Release, investment: Float[Array, ""]) -> Regime:
     slope = users.slope - users.network + (1.0 - users.network) / n
     total = (users.mean_need() * quality - game.closed_cost()) / slope
     price = game.closed_cost() + (1.0 - users.network) * total / n
-    return Regime(investment, quality, total, price, _welfare(game, quality, total, investment))
+    surplus = _surplus(game, total, _taste(game, quality))
+    return Regime(investment, quality, total, price, _welfare(game, quality, total, investment), surplus)
 
 
 def open_regime(game: Release, investment: Float[Array, ""]) -> Regime:
     """What open access comes to if all groups are served and every developer invests so much."""
-    users, price = game.users(), game.hosting_cost - game.subsidy
+    users, costs, prices, premiums = game.users(), game.hosting_costs(), game.open_prices(), game.hosting_premiums()
+    cost, price = jnp.sum(users.mass * costs), jnp.sum(users.mass * prices)
     quality = game.base_quality + game.developers * investment
     total = (users.mean_need() * quality - price) / (users.slope - users.network)
-    premium = (game.hosting_cost - game.resource_cost) * total
-    dearer = quality + game.hosting_gradient
-    sorting = _spread(game, dearer) - _spread(game, quality)
-    return Regime(investment, quality, total, price, _welfare(game, quality, total, investment) + sorting - premium)
+    alike = _taste(game, quality)
+    worth, taste = alike - (costs - cost), alike - (prices - price)
+    sorting = _mean(game, worth * taste - (jnp.square(taste) + jnp.square(alike)) / 2.0)
+    premium = jnp.sum(users.mass * premiums) * total
+    support = game.hosting_support * (premium + _mean(game, premiums * taste))
+    welfare = _welfare(game, quality, total, investment) + sorting - premium - game.public_funds_cost * support
+    return Regime(investment, quality, total, price, welfare, _surplus(game, total, taste))
 
 
 def planned_equilibrium(game: FixedCapacity) -> Regime:
@@ -102,7 +113,8 @@ def planned_equilibrium(game: FixedCapacity) -> Regime:
     quality = jnp.where(fine, game.base_quality + more, jnp.nan)
     total = (mean * quality + margin) / slope
     welfare = _value(game, quality, total) - game.investment_cost * jnp.square(more) / (2.0 * n)
-    return Regime(more / n, quality, total, -margin - users.network * total, welfare)
+    surplus = _surplus(game, total, _taste(game, quality))
+    return Regime(more / n, quality, total, -margin - users.network * total, welfare, surplus)
 
 
 def _at(game: Release, openness: float) -> Release:
@@ -112,14 +124,23 @@ def _at(game: Release, openness: float) -> Release:
 def _value(game: FixedCapacity, quality: Float[Array, ""], total: Float[Array, ""]) -> Float[Array, ""]:
     users = game.users()
     used = users.mean_need() * quality * total - (users.slope / 2.0 - users.network) * jnp.square(total)
-    return used + _spread(game, quality) + (game.spillover - game.resource_cost) * total
+    sorting = _mean(game, jnp.square(_taste(game, quality))) / 2.0
+    return used + sorting + (game.spillover - game.resource_cost) * total
 
 
-def _spread(game: FixedCapacity, slope: Float[Array, ""]) -> Float[Array, ""]:
-    """sigma^2 b^2/(2 D), what it is worth that those use more who need it more, Q_k = N + (y_k - ybar) b/D."""
-    users = game.users()
-    variance = jnp.sum(game.mass * jnp.square(game.need - users.mean_need()))
-    return variance * jnp.square(slope) / (2.0 * users.slope)
+def _taste(game: FixedCapacity, quality: Float[Array, ""]) -> Float[Array, " group"]:
+    """t_k = (y_k - ybar) A, so that at one price for all Q_k = N + t_k/D."""
+    return (game.need - game.users().mean_need()) * quality
+
+
+def _mean(game: FixedCapacity, value: Float[Array, " group"]) -> Float[Array, ""]:
+    """The mean over all users, by D."""
+    return jnp.sum(game.mass * value) / game.slope()
+
+
+def _surplus(game: FixedCapacity, total: Float[Array, ""], taste: Float[Array, " group"]) -> Float[Array, ""]:
+    """D N^2/2 and the mean of t_k^2/(2 D)."""
+    return game.slope() * jnp.square(total) / 2.0 + _mean(game, jnp.square(taste)) / 2.0
 
 
 def _welfare(

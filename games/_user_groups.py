@@ -5,12 +5,16 @@ N Q, D = (1 + d (n - 1))/n, and takes the total N = sum_k mu_k Q_k as given. At 
 
     Q_k = max(0, (y_k A - p_k + eta N)/D).
 
-Users' totals in terms of N are convex, and groups leave in the order of their needs. Thus with S_j the groups that need
-the model at least as much as group j, M_j their mass and eta < D,
+Users' totals in terms of N are convex. Thus with eta < D, S any set of groups and M its mass,
 
-    N = max(0, max_j sum_{k in S_j} mu_k (y_k A - p_k) / (D - M_j eta)):
+    N = max_S sum_{k in S} mu_k (y_k A - p_k) / (D - M eta),
 
-the total is found without iteration, whoever is excluded.
+0 for nobody. Which set it is depends on needs and prices: it is not always the neediest that stay, as hosting may be
+dearer for them. From N = 0 on, "those who would use something at N" and "N if just these do" lead there upwards, the
+set growing or shrinking with every step, so that as many steps as there are groups are enough: the total is exact.
+
+While a model is closed all pay the same price, and groups leave in the order of their needs. S_j are then the groups
+that need the model at least as much as group j, M_j their mass.
 """
 
 import equinox as eqx
@@ -19,7 +23,6 @@ from jaxtyping import Array, ArrayLike, Float
 
 from nashgrid.solver import Game, parameter
 
-from ._largest import largest
 from ._measures import firm_names
 
 
@@ -49,9 +52,13 @@ class Users(eqx.Module):
 
     def total(self, value: Float[Array, " group"], times: float = 1.0) -> Float[Array, ""]:
         """N where members of group k use max(0, (v_k + times eta N)/D); NaN unless times eta < D."""
-        worth = jnp.sum(self.sets() * (self.mass * value)[None, :], axis=1)
-        total = largest(jnp.maximum(worth, 0.0) / (self.slope - times * self.network * self.reach()))
-        return jnp.where(times * self.network < self.slope, total, jnp.nan)
+        feedback = times * self.network
+        total = jnp.zeros_like(self.slope)
+        for _ in range(value.shape[0]):
+            use = value + feedback * total > 0.0
+            worth, reach = jnp.sum(jnp.where(use, self.mass * value, 0.0)), jnp.sum(jnp.where(use, self.mass, 0.0))
+            total = worth / (self.slope - feedback * reach)
+        return jnp.where(feedback < self.slope, total, jnp.nan)
 
     def usage(self, value: Float[Array, " group"], times: float = 1.0) -> Float[Array, " group"]:
         """Usage of each group, with `total` as the total."""
@@ -92,6 +99,19 @@ class UserGroups(Game):
     def users_at(self, capacity: ArrayLike) -> Users:
         """The demand side at a compute capacity: eta = xi - rho/kappa."""
         return Users(self.mass, self.need, self.slope(), self.network_externality - self.rivalry / capacity)
+
+
+def check_one_hosting_cost(game: UserGroups, given: Float[Array, ""]) -> None:
+    """Refuse a hosting cost by group where a model has one for all: by broadcasting it would be taken for another.
+
+    Raises:
+        ValueError: it is no single number.
+    """
+    if given.ndim:
+        raise ValueError(
+            f"{type(game).__name__}: hosting_cost must be one number, not of shape {given.shape}; only QuasiPublicGood "
+            "and its relatives take one by user group."
+        )
 
 
 class FixedCapacity(UserGroups):

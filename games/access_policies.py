@@ -5,23 +5,24 @@
 | compute subsidy, vouchers (`subsidized`) | users pay tau less per use | tau N |
 | openness mandate (`mandated`) | theta = 1 | none; developers lose the access revenue |
 | public-private partnership (`partnership`) | theta = 1, and the state pays the part g of investment | g n c a^2/2 |
-| public compute (`public_compute`) | users pay m instead of h | (h - m) N times the part not saved |
+| public compute (`public_compute`) | users pay m instead of h_k | sum mu_k (h_k - m) Q_k times the part not saved |
 
-The outlay costs (1 + chi) per unit. Public compute can save the premium h - m (public operation is as cheap as a
+The outlay costs (1 + chi) per unit. Public compute can save the premium h_k - m (public operation is as cheap as a
 provider's own use) or only pay it; which, is an assumption, and `saved` says it. A public developer is in
 `public_developer`. In the open regime the subsidy and the partnership do not meddle: investment, a = b ybar/(n (1 - g)
 c (D - eta)), does not depend on what a use costs, so that the best subsidy has a closed form (`best_open_subsidy`).
 
 `nashgrid.solver.design` chooses among the policies by gradient through the equilibrium: `instruments` has their bounds,
-`equity_weighted` the objective, and "public_outlay" is what a budget limits. Public compute that pays the premium is a
-subsidy in the open regime, public compute that saves it a lower hosting cost, which costs the state nothing: a best
-policy that uses it rests on that assumption.
+`equity_weighted` the objective, and "public_outlay" is what a budget limits. Public compute that pays the premium is
+"hosting_support", if hosting costs all the same a subsidy in the open regime; public compute that saves it is a lower
+"hosting_cost", which costs the state nothing: a best policy that uses it rests on that assumption.
 """
 
 from typing import Literal
 
 import equinox as eqx
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
 from nashgrid.solver import Leader
@@ -57,9 +58,9 @@ def public_compute(game: QuasiPublicGood, *, saved: ArrayLike) -> QuasiPublicGoo
         game: the primitives.
         saved: the part of the premium h - m, in [0, 1], that public operation does without; the rest is paid.
     """
-    premium = game.hosting_cost - game.resource_cost
-    paid = (1.0 - saved) * premium
-    return _with(game, hosting_cost=game.hosting_cost - saved * premium, subsidy=game.subsidy + paid)
+    left = 1.0 - saved
+    cost = game.resource_cost + left * (game.hosting_cost - game.resource_cost)
+    return _with(game, hosting_cost=cost, hosting_gradient=left * game.hosting_gradient, hosting_support=1.0)
 
 
 def scenarios(
@@ -88,10 +89,11 @@ def instruments(
 
     Args:
         game: the primitives.
-        names: of "subsidy" (from 0 to `per_use`), "cofunding" (from 0 to `cofunding`), "openness" (from 0 to 1) and
-            "hosting_cost" (from m to h, what public compute saves); by default the first three, which need no
+        names: of "subsidy" (from 0 to `per_use`), "cofunding" (from 0 to `cofunding`), "openness" and "hosting_support"
+            (from 0 to 1), "access_fee" (from 0 to `per_use`, regulated) and "hosting_cost" (from m to h, what public
+            compute saves; "hosting_cost[0]", ... where it is given by group); by default the first three, which need no
             assumption about public operation.
-        per_use: the highest subsidy per use.
+        per_use: the highest subsidy, and fee, per use.
         cofunding: the highest public part of the cost of investment, below 1.
 
     >>> instruments(QuasiPublicGood(), "subsidy", "openness")
@@ -101,8 +103,12 @@ def instruments(
         "subsidy": (0.0, per_use),
         "cofunding": (0.0, cofunding),
         "openness": (0.0, 1.0),
-        "hosting_cost": (float(game.resource_cost), float(game.hosting_cost)),
+        "hosting_support": (0.0, 1.0),
+        "access_fee": (0.0, per_use),
     }
+    least, most = float(game.resource_cost), np.asarray(game.hosting_cost, float)
+    names_of_hosting = [f"hosting_cost[{k}]" for k in range(most.size)] if most.ndim else ["hosting_cost"]
+    every |= {name: (least, float(cost)) for name, cost in zip(names_of_hosting, most.ravel(), strict=True)}
     return {name: every[name] for name in names or ("subsidy", "cofunding", "openness")}
 
 
@@ -126,14 +132,17 @@ def release_choice(game: QuasiPublicGood, *, interval: tuple[float, float] | Non
 def best_open_subsidy(game: QuasiPublicGood) -> Float[Array, ""]:
     """The subsidy per use that maximizes welfare in the open regime, all groups served at it and at none.
 
-    tau = max(0, eps + V (eta/(D - eta) - chi))/((D - 2 eta)/(D - eta) + 2 chi), V = ybar A - h, as long as eta < D/2 or
-    chi is large: NaN unless the denominator is positive.
+    tau = max(0, eps + F + V (eta/(D - eta) - chi) - (1 + chi) s (h - m))/((D - 2 eta)/(D - eta) + 2 chi), V = ybar A -
+    h - F + s (h - m), h the mean hosting cost, of which the state pays s (h - m), as long as eta < D/2 or chi is large:
+    NaN unless the denominator is positive.
     """
     users, chi = game.users(), game.public_funds_cost
     free = _with(game, subsidy=0.0)
-    value = users.mean_need() * open_equilibrium(free).quality - game.hosting_cost
+    unsubsidized = open_equilibrium(free)
+    value = users.mean_need() * unsubsidized.quality - unsubsidized.price
+    support = game.hosting_support * jnp.sum(users.mass * game.hosting_premiums())
     gap = users.slope - users.network
-    rise = game.spillover + value * (users.network / gap - chi)
+    rise = game.spillover + game.access_fee + value * (users.network / gap - chi) - (1.0 + chi) * support
     fall = (users.slope - 2.0 * users.network) / gap + 2.0 * chi
     fine = fall > 0.0
     return jnp.where(fine, jnp.maximum(rise, 0.0) / jnp.where(fine, fall, 1.0), jnp.nan)

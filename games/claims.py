@@ -32,13 +32,13 @@ from ._claim import ClaimSet as ClaimSet
 from ._claim import Draws as Draws
 from ._claim import Values as Values
 from ._claim import certified as certified
+from ._claims_access import access_points as access_points
 from ._claims_mixed import MIXED_OPENNESS as MIXED_OPENNESS
 from ._claims_open_sourcing import OPEN_SOURCING as OPEN_SOURCING
 from ._claims_open_sourcing import single_peak as single_peak
 from ._claims_owners import OWNERS as OWNERS
 from ._claims_public_firm import PUBLIC_FIRM as PUBLIC_FIRM
 from ._claims_quasi_public import QUASI_PUBLIC_GOOD as QUASI_PUBLIC_GOOD
-from ._claims_quasi_public import quasi_public_points as quasi_public_points
 
 CLAIM_SETS: tuple[ClaimSet, ...] = (OPEN_SOURCING, QUASI_PUBLIC_GOOD, OWNERS, MIXED_OPENNESS, PUBLIC_FIRM)
 

@@ -23,7 +23,7 @@ from nashgrid.solver import Profile, parameter
 from ._access_report import FirstBest, access_equity, first_best
 from ._largest import largest
 from ._measures import firm_names
-from ._user_groups import UserGroups, Users
+from ._user_groups import UserGroups, Users, check_one_hosting_cost
 
 # The least capacity, in parts of the largest: congestion has no limit at none.
 _LEAST = 1e-3
@@ -46,6 +46,9 @@ class ComputeCapacity(UserGroups):
     capacity_cost: Float[Array, ""] = parameter(0.02, "r > 0: cost of a unit of compute capacity")
     complementary_revenue: Float[Array, ""] = parameter(0.2, "b >= 0: developers' revenue per open use")
     welfare_weight: Float[Array, ""] = parameter(0.0, "lambda in [0, 1]: weight of welfare for the operator")
+
+    def __check_init__(self):
+        check_one_hosting_cost(self, self.hosting_cost)
 
     @property
     def firms(self) -> tuple[str, ...]:

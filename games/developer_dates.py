@@ -16,9 +16,10 @@ as in `innovation_paths`, and only dates look ahead: assumed. They are chosen on
 wants another date holds for the dates of the others as they are, not for what they would do after a deviation.
 
 All (T + 1)^n profiles of dates are worked out, and are a `PayoffTable`: `pure_equilibria`, `mixed_equilibria` and
-`quantal_response` of `nashgrid.solver` say how it is played. Profiles in which a group would use, or a model be used, a
-negative amount have no payoff and count as not certified. Closed forms satisfy the conditions of the first order in
-each period, and payoffs are concave where everybody sells; larger deviations are not searched.
+`quantal_response` of `nashgrid.solver` say how it is played. Investment in every period of every profile is certified
+(`dates_table`): a search over all investments of each developer finds none that pays, by the payoffs of
+`MixedOpenness`, which have no corners. A profile counts as certified, and can be an equilibrium in dates, only if all
+of its periods are. Profiles in which a group would use, or a model be used, a negative amount have no payoff.
 
 Derived: whether and when developers open, and whether they open at once or one after the other. Mostly all open at the
 start or nobody ever does; at the default parameters at the start, although welfare would be higher after two closed
@@ -32,13 +33,16 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike, Bool, Float
+from jax.core import Tracer
+from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
-from nashgrid.solver import PayoffTable, as_parameter
+from nashgrid.solver import GameError, PayoffTable, Status, as_parameter
 
+from ._date_cells import cell_status
 from .mixed_openness import MixedOpenness, mixed_openness_investment
 
 _CHUNK = 512
+_MOST = 2**16
 
 
 class DeveloperDates(eqx.Module):
@@ -77,13 +81,15 @@ class DeveloperDates(eqx.Module):
 
 
 class DatesPath(NamedTuple):
-    """By period 1, ..., T: quality, investment, sales and payoff of each developer, and welfare."""
+    """By period 1, ..., T: quality, investment, sales and payoff of each developer, welfare, and the quality that each
+    developer starts the period with."""
 
     quality: Float[Array, "period firm"]
     investment: Float[Array, "period firm"]
     sales: Float[Array, "period firm"]
     payoff: Float[Array, "period firm"]
     welfare: Float[Array, " period"]
+    base: Float[Array, "period firm"]
 
 
 class DatesTable(NamedTuple):
@@ -92,7 +98,9 @@ class DatesTable(NamedTuple):
     table: PayoffTable
     """Present values of payoffs in every profile of dates; choices are the dates 0, ..., T."""
     welfare: Float[Array, "*profile"]
-    """Present value of welfare in every profile."""
+    """Present value of welfare in every profile, also where it is not certified; NaN where there is none."""
+    status: Int[np.ndarray, "*profile period"]
+    """`Status` of investment by period: `successful` where it is a certified equilibrium."""
 
 
 def dates_path(game: DeveloperDates, opened: Float[Array, "period firm"]) -> DatesPath:
@@ -120,7 +128,8 @@ def dates_path(game: DeveloperDates, opened: Float[Array, "period firm"]) -> Dat
         found = there.outcomes({"investment": a})
         used = jnp.sum(now * found["sales"])
         learned = (1.0 - game.diffusion) * know_how + game.diffusion * used
-        path = DatesPath(found["quality"], a, found["sales"], there.payoff({"investment": a}), found["welfare"])
+        payoff = there.payoff({"investment": a})
+        path = DatesPath(found["quality"], a, found["sales"], payoff, found["welfare"], base)
         return (public + now * a, private + (1.0 - now) * a, users, learned), path
 
     nothing = jnp.zeros((n,), market.base_quality.dtype)
@@ -128,11 +137,17 @@ def dates_path(game: DeveloperDates, opened: Float[Array, "period firm"]) -> Dat
 
 
 def dates_table(game: DeveloperDates, *, closing: bool = False) -> DatesTable:
-    """Payoffs and welfare in all profiles of dates.
+    """Payoffs and welfare in all profiles of dates, each period's investment certified.
+
+    The certificate is a sweep over all periods of all profiles, so that this cannot be traced by JAX; the derivatives
+    of a path are those of `dates_path`.
 
     Args:
         game: the market; (T + 1)^n profiles, at most 65,536.
         closing: models are open at first, and dates are those from which they are closed.
+
+    Raises:
+        GameError: the game is traced, or has too many profiles.
 
     >>> from nashgrid.solver import pure_equilibria
     >>> dates = dates_table(DeveloperDates(market=MixedOpenness(complementary_revenue=0.0), periods=2))
@@ -140,29 +155,41 @@ def dates_table(game: DeveloperDates, *, closing: bool = False) -> DatesTable:
     [[2.0, 2.0, 2.0]]
     """
     n, last = game.market.developers, game.periods
+    if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(game)):
+        raise GameError("dates_table certifies by a sweep, which JAX cannot trace; differentiate or map dates_path.")
+    if (last + 1) ** n > _MOST:
+        raise GameError(
+            f"{n} developers and {last} periods have {(last + 1) ** n} profiles of dates, more than {_MOST}."
+        )
     profiles = np.stack(np.meshgrid(*[np.arange(last + 1)] * n, indexing="ij"), axis=-1).reshape(-1, n)
-    payoff, welfare = _values(game, jnp.asarray(profiles), closing)
+    payoff, welfare, *cells = _values(game, jnp.asarray(profiles), closing)
     shape = (last + 1,) * n
+    base, opened, investment = (np.asarray(each).reshape(-1, n) for each in cells[:3])
+    status = cell_status(game.market, base, opened, investment, np.asarray(cells[3]).reshape(-1)).reshape(*shape, last)
     fine: Bool[Array, " profile"] = jnp.all(jnp.isfinite(payoff), axis=1) & jnp.isfinite(welfare)
     dtype = game.market.base_quality.dtype
     table = PayoffTable(
         jnp.where(fine[:, None], payoff, 0.0).reshape(*shape, n),
         game.market.firms,
         choices=np.arange(last + 1, dtype=dtype),
-        certified=fine.reshape(shape),
+        certified=(status == Status.successful).all(axis=-1),
     )
-    return DatesTable(table, jnp.where(fine, welfare, jnp.nan).reshape(shape))
+    return DatesTable(table, jnp.where(fine, welfare, jnp.nan).reshape(shape), status)
 
 
 @eqx.filter_jit
-def _values(game: DeveloperDates, profiles: Array, closing: bool) -> tuple[Array, Array]:
+def _values(game: DeveloperDates, profiles: Array, closing: bool) -> tuple[Array, ...]:
+    """By profile: present values of payoffs and welfare, and of each period the base quality, openness and investment
+    of developers, and whether it has a value."""
     numbers = np.arange(1, game.periods + 1)
     dtype = game.market.base_quality.dtype
     weights = jnp.power(game.discount, jnp.asarray(numbers - 1, dtype))
 
-    def value(dates: Array) -> tuple[Array, Array]:
+    def value(dates: Array) -> tuple[Array, ...]:
         after = jnp.asarray(numbers)[:, None] > dates[None, :]
-        path = dates_path(game, jnp.where(after, 0.0 if closing else 1.0, 1.0 if closing else 0.0).astype(dtype))
-        return jnp.sum(weights[:, None] * path.payoff, axis=0), jnp.sum(weights * path.welfare)
+        opened = jnp.where(after, 0.0 if closing else 1.0, 1.0 if closing else 0.0).astype(dtype)
+        path = dates_path(game, opened)
+        present = jnp.sum(weights[:, None] * path.payoff, axis=0), jnp.sum(weights * path.welfare)
+        return *present, path.base, opened, path.investment, jnp.isfinite(path.welfare)
 
     return jax.lax.map(value, profiles, batch_size=_CHUNK)

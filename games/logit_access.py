@@ -28,7 +28,7 @@ from nashgrid.solver import Profile, parameter
 from ._access_report import access_equity
 from ._largest import largest
 from ._measures import firm_names, herfindahl
-from ._user_groups import FixedCapacity
+from ._user_groups import FixedCapacity, check_one_hosting_cost
 
 
 class LogitAccess(FixedCapacity):
@@ -49,6 +49,9 @@ class LogitAccess(FixedCapacity):
     quality_spillover: Float[Array, ""] = parameter(0.2, "omega in [0, 1]: use of another's investment while closed")
     hosting_cost: Float[Array, ""] = parameter(0.15, "h >= m: what a use of an open model costs its user")
     complementary_revenue: Float[Array, ""] = parameter(0.2, "b >= 0: developers' revenue per open use")
+
+    def __check_init__(self):
+        check_one_hosting_cost(self, self.hosting_cost)
 
     @property
     def firms(self) -> tuple[str, ...]:

@@ -22,6 +22,8 @@ costs and lambda = 1, as the closed forms show; with a public firm of higher cos
 claims. Not modelled: why the public firm's costs are what they are, entry, and the choice of price or quantity.
 """
 
+import abc
+
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
@@ -33,8 +35,43 @@ from .singh_vives import SinghVivesBertrand, SinghVivesCournot
 _VALUE, _COST = (1.0, 1.0, 1.0), (0.0, 0.0, 0.0)
 
 
-class MixedCournot(Game):
-    """Quantities of one public firm and n private ones.
+class _MixedMarket(Game):
+    """A market of `singh_vives` whose first firm is public. Abstract: `_market` says which."""
+
+    value: Float[Array, " firm"] = parameter(_VALUE, "alpha > 0: price at which nothing of a good is bought")
+    cost: Float[Array, " firm"] = parameter(_COST, "c >= 0: marginal cost by firm, price units, the public one first")
+    substitutability: Float[Array, ""] = parameter(
+        0.5, "gamma in [0, 1], below 1 in prices: 0 independent goods, 1 the same good"
+    )
+    welfare_weight: Float[Array, ""] = parameter(1.0, "lambda in [0, 1]: weight of welfare for the public firm")
+
+    @abc.abstractmethod
+    def _market(self) -> SinghVivesCournot | SinghVivesBertrand:
+        """The same firms, all of them private."""
+
+    @property
+    def firms(self) -> tuple[str, ...]:
+        return ("public", *firm_names(self.value.shape[-1] - 1, "private"))
+
+    def bounds(self) -> dict[str, tuple[ArrayLike, ArrayLike]]:
+        """Those of `singh_vives`."""
+        return self._market().bounds()
+
+    def payoff(self, s: Profile) -> Float[Array, " firm"]:
+        market, lam = self._market(), self.welfare_weight
+        profit = market.payoff(s)
+        public = lam * market.outcomes(s)["welfare"] + (1.0 - lam) * profit[0]
+        return jnp.concatenate([public[None], profit[1:]])
+
+    def outcomes(self, s: Profile) -> dict[str, Array]:
+        """Profits and the outcomes of `singh_vives`: what firms did not choose of prices and quantities, consumer
+        surplus, welfare and the Herfindahl index of quantities."""
+        market = self._market()
+        return {"profit": market.payoff(s), **market.outcomes(s)}
+
+
+class MixedCournot(_MixedMarket):
+    """Quantities of one public firm and n private ones, each from 0 to alpha.
 
     Firms "public", "private 1", ...; strategy "quantity". The number of firms is the length of `value`.
 
@@ -44,60 +81,18 @@ class MixedCournot(Game):
     [0.8571, 0.2857]
     """
 
-    value: Float[Array, " firm"] = parameter(_VALUE, "alpha > 0: price at which nothing of a good is bought")
-    cost: Float[Array, " firm"] = parameter(_COST, "c >= 0: marginal cost by firm, price units, the public one first")
-    substitutability: Float[Array, ""] = parameter(0.5, "gamma in [0, 1]: 0 independent goods, 1 the same good")
-    welfare_weight: Float[Array, ""] = parameter(1.0, "lambda in [0, 1]: weight of welfare for the public firm")
-
-    @property
-    def firms(self) -> tuple[str, ...]:
-        return _firms(self.value)
-
-    def bounds(self) -> dict[str, tuple[ArrayLike, ArrayLike]]:
-        return {"quantity": (0.0, self.value)}
-
-    def payoff(self, s: Profile) -> Float[Array, " firm"]:
-        market = self._market()
-        return _payoff(market.payoff(s), market.outcomes(s)["welfare"], self.welfare_weight)
-
-    def outcomes(self, s: Profile) -> dict[str, Array]:
-        """Profits, prices, consumer surplus, welfare and the Herfindahl index of quantities."""
-        market = self._market()
-        return {"profit": market.payoff(s), **market.outcomes(s)}
-
     def _market(self) -> SinghVivesCournot:
         return SinghVivesCournot(value=self.value, cost=self.cost, substitutability=self.substitutability)
 
 
-class MixedBertrand(Game):
-    """Prices of one public firm and n private ones; each between cost and alpha.
+class MixedBertrand(_MixedMarket):
+    """Prices of one public firm and n private ones, each between cost and alpha.
 
     >>> from nashgrid.solver import solve
     >>> duopoly = MixedBertrand(value=(1.0, 1.0), cost=(0.0, 0.0))
     >>> [round(float(p), 4) for p in solve(duopoly, tol=1e-4).strategy["price"]]
     [0.1429, 0.2857]
     """
-
-    value: Float[Array, " firm"] = parameter(_VALUE, "alpha > 0: price at which nothing of a good is bought")
-    cost: Float[Array, " firm"] = parameter(_COST, "c >= 0: marginal cost by firm, price units, the public one first")
-    substitutability: Float[Array, ""] = parameter(0.5, "gamma in [0, 1): 0 independent goods, 1 the same good")
-    welfare_weight: Float[Array, ""] = parameter(1.0, "lambda in [0, 1]: weight of welfare for the public firm")
-
-    @property
-    def firms(self) -> tuple[str, ...]:
-        return _firms(self.value)
-
-    def bounds(self) -> dict[str, tuple[ArrayLike, ArrayLike]]:
-        return {"price": (self.cost, jnp.maximum(self.cost, self.value))}
-
-    def payoff(self, s: Profile) -> Float[Array, " firm"]:
-        market = self._market()
-        return _payoff(market.payoff(s), market.outcomes(s)["welfare"], self.welfare_weight)
-
-    def outcomes(self, s: Profile) -> dict[str, Array]:
-        """Profits, quantities, consumer surplus, welfare and the Herfindahl index of quantities."""
-        market = self._market()
-        return {"profit": market.payoff(s), **market.outcomes(s)}
 
     def _market(self) -> SinghVivesBertrand:
         return SinghVivesBertrand(value=self.value, cost=self.cost, substitutability=self.substitutability)
@@ -130,17 +125,6 @@ def mixed_bertrand_equilibrium(game: MixedBertrand) -> Float[Array, " firm"]:
     sold = b * (first - x_0) - g * n * (each - x)
     prices = game.cost + _everybody(x_0, x, n)
     return jnp.where((sold > 0.0) & (x > 0.0), prices, jnp.nan)
-
-
-def _firms(value: Float[Array, " firm"]) -> tuple[str, ...]:
-    return ("public", *firm_names(value.shape[-1] - 1, "private"))
-
-
-def _payoff(
-    profit: Float[Array, " firm"], welfare: Float[Array, ""], weight: Float[Array, ""]
-) -> Float[Array, " firm"]:
-    public = weight * welfare + (1.0 - weight) * profit[0]
-    return jnp.concatenate([public[None], profit[1:]])
 
 
 def _everybody(first: Float[Array, ""], each: Float[Array, ""], n: int) -> Float[Array, " firm"]:

@@ -29,7 +29,7 @@ from nashgrid.solver import Profile, Stage, StageRule, parameter
 from ._access_report import access_equity
 from ._access_stage import Access, access_benefit, access_usage
 from ._largest import largest
-from ._user_groups import FixedCapacity
+from ._user_groups import FixedCapacity, check_one_hosting_cost
 
 
 class MixedOpenness(FixedCapacity):
@@ -47,6 +47,9 @@ class MixedOpenness(FixedCapacity):
     quality_spillover: Float[Array, ""] = parameter(0.2, "omega in [0, 1]: use of a closed developer's investment")
     hosting_cost: Float[Array, ""] = parameter(0.15, "h >= m: what a use of an open model costs its user")
     complementary_revenue: Float[Array, ""] = parameter(0.2, "b >= 0: a developer's revenue per use of its open model")
+
+    def __check_init__(self):
+        check_one_hosting_cost(self, self.hosting_cost)
 
     def quality(self, investment: Float[Array, " firm"]) -> Float[Array, " firm"]:
         """A_O and A_i, by developer."""

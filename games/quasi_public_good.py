@@ -19,15 +19,18 @@ Regimes. `openness` theta in [0, 1] is the part of a model's life in which it is
   eta - d, be = d - eta, if investment is seen before access is sold (`QuasiPublicGood`), and f = 1 if not
   (`SimultaneousQuasiPublicGood`).
 * open (non-excludable), theta = 1: quality is pooled, A = A0 + sum_j a_j; users host models themselves at the cost h_k
-  = h + varsigma (ybar - y_k), h >= m, and use N_O = (ybar A - h)/(D - eta). Developers share the revenue b N from
-  complements, so that a = b ybar/(n c (D - eta)).
+  >= m, on the mean h, and use N_O = (ybar A - h)/(D - eta). `hosting_cost` is one number for all or one by group; with
+  a `hosting_gradient` varsigma (ybar - y_k) is added. Developers share the revenue b N from complements, so that a = b
+  ybar/(n c (D - eta)).
+* between them, an access price: a regulated `access_fee` F per use of the pooled models, which users pay to developers.
+  N_O = (ybar A - h - F)/(D - eta) and a = (b + F) ybar/(n c (D - eta)): less use of more quality.
 * planned (`PlannedGood`): one who chooses quality and everybody's usage for welfare.
 
 Open developers beside closed ones are in `mixed_openness`, time in `innovation_paths`, several equilibria of a network
 in `network_adoption`, the choice of capacity in `compute_capacity`, a smooth version in `logit_access`.
 
-Policies are parameters: a subsidy (vouchers) tau per use, the state's part g of the cost of investment, and the cost
-chi of a unit of public money; a mandate is theta = 1. See `access_policies`.
+Policies are parameters: a subsidy (vouchers) tau per use, the state's part g of the cost of investment and s of the
+premium h_k - m of hosting, and the cost chi of a unit of public money; a mandate is theta = 1. See `access_policies`.
 
 Some groups may be excluded: the formulas above hold for those served, 1/M and their mean need in the place of 1 and
 ybar. Open and planned usage is continuous where a group drops out; a closed market's is not, as a developer who keeps a
@@ -45,7 +48,8 @@ What is derived and what is built in:
 * That an open model is a better or a worse incentive: the pool (omega < 1) and the revenue from complements b are
   assumed; which side wins depends on them and on c (one developer, one group, need 1, A0 = 1, eta = m = h = eps = 0:
   opening without revenue, b = 0, beats monopoly iff c > (3 + sqrt 5)/2).
-* At equal quality open access is the more equal one iff h < p_C: derived.
+* At equal quality open access is the more equal one iff h < p_C, if hosting costs all the same: derived. Who hosts at
+  what cost is assumed, and decides it where costs differ.
 """
 
 import jax.numpy as jnp
@@ -64,8 +68,8 @@ from ._user_groups import FixedCapacity
 class QuasiPublicGood(Release):
     """Developers invest in quality; then access is sold while the models are closed, and free when they are open.
 
-    Firms "developer 1", ...; strategy "investment". Payoff (1 - theta) pi_i + theta b N_O/n - (1 - g) c a_i^2/2, pi_i
-    the profit in the Cournot equilibrium of access. See the module; with everybody served the equilibrium is
+    Firms "developer 1", ...; strategy "investment". Payoff (1 - theta) pi_i + theta (b + F) N_O/n - (1 - g) c a_i^2/2,
+    pi_i the profit in the Cournot equilibrium of access. See the module; with everybody served the equilibrium is
     `delayed_release_investment`.
 
     >>> from nashgrid.solver import Newton, solve
@@ -173,5 +177,5 @@ class PlannedGood(FixedCapacity):
             "price": self.resource_cost - self.spillover - users.network * total,
             "welfare": self.payoff(s)[0],
             **access_equity(usage, self.mass),
-            **publicness(self, users, s["quality"][0], total),
+            **publicness(self, users, s["quality"][0], users.benefit(s["quality"][0], usage), total),
         }

@@ -16,8 +16,9 @@ USAGE = st.lists(st.floats(0.0, 9.0, allow_subnormal=False), min_size=4, max_siz
 def measured(quality, usage):
     users = GAME.users()
     total = jnp.sum(GAME.mass * usage)
-    loss = static_loss(GAME, users, quality, users.benefit(quality, usage), total)
-    equity, public = access_equity(usage, GAME.mass), publicness(GAME, users, quality, total)
+    benefit = users.benefit(quality, usage)
+    loss = static_loss(GAME, users, quality, benefit, total)
+    equity, public = access_equity(usage, GAME.mass), publicness(GAME, users, quality, benefit, total)
     return equity, lorenz_curve(usage + 1e-3, GAME.mass), public, loss, best_use(GAME, users, quality)
 
 

@@ -24,7 +24,7 @@ from nashgrid.games.claims import (
     QUASI_PUBLIC_GOOD,
     Claim,
     ClaimSet,
-    quasi_public_points,
+    access_points,
     single_peak,
 )
 from nashgrid.solver import Leader, Newton, Status, at_points, solve, sweep
@@ -89,7 +89,7 @@ def test_values_are_those_of_single_equilibria(monkeypatch):
 
 
 def test_points_are_parameters():
-    points = quasi_public_points(drawn(QUASI_PUBLIC_GOOD, part=0.5))
+    points = access_points(drawn(QUASI_PUBLIC_GOOD, part=0.5))
     assert points["hosting_cost"][0] == pytest.approx(0.15 + 0.15) and points["need[2]"][0] == pytest.approx(1.3)
 
 

@@ -4,17 +4,19 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import xarray as xr
 
 from nashgrid.games import (
     DeveloperDates,
     MixedOpenness,
     ReleaseDate,
+    _date_cells,
     dates_path,
     dates_table,
     innovation_path,
     mixed_openness_investment,
 )
-from nashgrid.solver import pure_equilibria
+from nashgrid.solver import GameError, Status, at_points, pure_equilibria
 
 T = 3
 path_of = eqx.filter_jit(dates_path)
@@ -59,7 +61,7 @@ def test_dates_are_an_equilibrium_and_not_those_best_for_welfare():
     """At the defaults all open at once, two periods before it is best; without complements never; between, either."""
     for revenue, found in ((0.0, {(T, T, T)}), (0.1, {(0, 0, 0), (T, T, T)}), (0.2, {(0, 0, 0)})):
         dates = dates_table(DeveloperDates(market=MixedOpenness(complementary_revenue=revenue), periods=T))
-        assert dates.table.certified.all()
+        assert dates.table.certified.all() and (dates.status == Status.successful).all()
         mask = np.asarray(pure_equilibria(dates.table).mask)
         assert {tuple(each) for each in np.argwhere(mask)} == found
     pay = np.asarray(dates.table.payoff)
@@ -81,3 +83,34 @@ def test_profiles_without_a_value_are_not_certified():
     dates = dates_table(game)
     assert dates.table.certified[T, T, T] and not dates.table.certified[0, T, T]
     assert np.isnan(dates.welfare[0, T, T])
+    valueless, after = Status.nonfinite, Status.not_computed
+    assert dates.status[0, T, T].tolist() == [valueless, after, after]
+    assert dates.status[2, T, T].tolist() == [Status.successful, Status.successful, valueless]
+
+
+@pytest.mark.parametrize(("moved", "code"), [(False, Status.deviation_found), (True, Status.first_order)])
+def test_a_refused_certificate_of_one_period_is_no_equilibrium_in_dates(moved, code, monkeypatch):
+    """Opening at once is one at the defaults; it is not called so if investment with all open in period 2 fails, and
+    what the solver moves away from fails as well."""
+
+    def refusing(game, points, **options):
+        data = at_points(game, points, **options)
+        every = [points[f"open[{i}]"] == 1.0 for i in range(3)]
+        second = np.logical_and.reduce([*every, points["base_quality[0]"] > 1.0])
+        if moved:
+            return data.assign(investment=data["investment"] + 0.01 * xr.DataArray(second, dims="point"))
+        return data.assign(status=xr.where(second, int(Status.deviation_found), data["status"]))
+
+    monkeypatch.setattr(_date_cells, "at_points", refusing)
+    dates = dates_table(DeveloperDates(periods=T))
+    assert dates.status[0, 0, 0].tolist() == [Status.successful, code, code]
+    assert not dates.table.certified[0, 0, 0] and np.isfinite(dates.welfare[0, 0, 0])
+    found = pure_equilibria(dates.table)
+    assert not found.mask.any() and found.undecided[0, 0, 0]
+
+
+def test_what_cannot_be_certified_is_refused():
+    with pytest.raises(GameError, match="differentiate or map dates_path"):
+        eqx.filter_jit(dates_table)(DeveloperDates(periods=T))
+    with pytest.raises(GameError, match="68921 profiles"):
+        dates_table(DeveloperDates(periods=40))

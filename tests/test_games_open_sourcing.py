@@ -10,6 +10,8 @@ import pytest
 
 from nashgrid.games import (
     LinearValueOpenSourcing,
+    OpennessAtOnce,
+    OpenSourcing,
     SimultaneousOpenSourcing,
     commitment,
     gain_from_opening,
@@ -21,7 +23,7 @@ from nashgrid.games import (
     simultaneous_openness,
     threshold_edge,
 )
-from nashgrid.solver import solve
+from nashgrid.solver import Newton, Status, solve
 from tests.closed_forms import largest_gain
 
 BINARY = LinearValueOpenSourcing(edge=0.1, opening_cost=0.03, openness_curvature=0.0)
@@ -207,3 +209,19 @@ def test_the_sequential_game_opens_inside_the_interval(share, opens):
     assert eq.strategy["openness"] == opens
     gain = eq.outcomes["choice_payoff"][1] - eq.outcomes["choice_payoff"][0]
     assert gain == pytest.approx(float(gain_from_opening(at(BINARY, owner_share=share))), abs=1e-14)
+
+
+def test_at_once_is_the_linear_model_and_an_equilibrium_under_competition():
+    """With linear value the known number; under competition no firm gains by openness or research of its own."""
+    solved = eqx.filter_jit(lambda game: solve(game, Newton(), certify=False))
+    linear = solved(OpennessAtOnce(at(CONTINUOUS, owner_share=0.5)))
+    np.testing.assert_allclose(linear.strategy["openness"], 0.2567324955116696, rtol=1e-12)
+    stage = OpenSourcing(owner_share=0.5, edge=0.02, openness_curvature=0.1, opening_cost=0.0, outsiders=2)
+    game = OpennessAtOnce(stage)
+    eq = solved(game)
+    chosen = float(eq.strategy["openness"][0])
+    assert eq.status == Status.first_order and 0.1 < chosen < 0.3
+    strategy = {name: np.asarray(value) for name, value in eq.strategy.items()}
+    assert largest_gain(game, strategy) <= 1e-14
+    assert largest_gain(game, strategy | {"openness": 1.05 * strategy["openness"]}) > 1e-7
+    assert float(eq.outcomes["licensing_revenue"]) == pytest.approx((1.0 - chosen) * 0.02 * 0.5, rel=1e-12)

@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 
 from nashgrid.games import (
+    ComputeCapacity,
+    LogitAccess,
+    MixedOpenness,
     PlannedGood,
     QuasiPublicGood,
     SimultaneousQuasiPublicGood,
@@ -17,6 +20,7 @@ from nashgrid.games import (
     closed_equilibrium,
     delayed_release_investment,
     first_best,
+    lorenz_curve,
     mandated,
     open_equilibrium,
     partnership,
@@ -92,6 +96,7 @@ def reported(game):
     return game.outcomes({"investment": jnp.broadcast_to(investment, (game.developers,))})
 
 
+used = eqx.filter_jit(lambda game, invested: game.outcomes({"investment": invested}))
 unchecked = eqx.filter_jit(lambda game: solve(game, Newton(), certify=False))
 investment = eqx.filter_jit(delayed_release_investment)
 regimes = eqx.filter_jit(lambda game: (closed_equilibrium(game), open_equilibrium(game)))
@@ -111,7 +116,7 @@ def test_closed_and_open_have_the_known_numbers(openness, invested, known):
         np.testing.assert_allclose([eq.outcomes[name], formula[name]], value, rtol=1e-11, err_msg=name)
     regime = regimes(GOOD)[int(openness)]
     expected = [invested, *(known[name] for name in ("quality", "total_usage", "price", "welfare"))]
-    np.testing.assert_allclose(regime, expected, rtol=1e-12)
+    np.testing.assert_allclose(regime, [*expected, eq.outcomes["consumer_surplus"]], rtol=1e-12)
     parts = ("consumer_surplus", "developer_profit", "complement_buyers_gain", "spillover_gain", "taxpayer_gain")
     np.testing.assert_allclose(sum(eq.outcomes[name] for name in parts), known["welfare"], rtol=1e-12)
     lost = eq.outcomes["static_loss"] + eq.outcomes["dynamic_loss"] + known["welfare"]
@@ -125,7 +130,9 @@ def test_the_planner_has_the_known_numbers():
     for name, value in PLANNED.items():
         np.testing.assert_allclose(eq.outcomes[name], value, rtol=1e-11, err_msg=name)
     expected = [0.3318745845335696, 1.9956237536007086, PLANNED["total_usage"], -0.43355445, PLANNED["welfare"]]
-    np.testing.assert_allclose(best, expected, rtol=1e-8)
+    np.testing.assert_allclose(best[:5], expected, rtol=1e-8)
+    benefit = game.users().benefit(best.quality, first.usage)
+    np.testing.assert_allclose(best.consumer_surplus, benefit - best.price * best.total_usage, rtol=1e-12)
     assert largest_gain(game, {name: np.asarray(value) for name, value in eq.strategy.items()}) <= 1e-12
     np.testing.assert_allclose(first.usage, eq.strategy["usage"], rtol=1e-12)
 
@@ -142,30 +149,75 @@ def test_one_developer_has_the_known_numbers():
         assert (opened > closed) == better
 
 
-@pytest.mark.parametrize("gradient", [0.3, 3.0])
-def test_users_who_host_at_different_costs_use_what_brute_force_says(gradient):
-    """The steeper one excludes those who need the model least."""
-    game = at(GOOD, openness=1.0, hosting_gradient=gradient)
-    quality, need, mass = OPEN["quality"], np.array([0.7, 1.0, 1.3]), np.array([0.3, 0.4, 0.3])
-    cost, slope = 0.15 + gradient * (1.0 - need), 2.2 / 3
+BY_GROUP = {
+    "gradient": {"hosting_gradient": 0.3},
+    "steep": {"hosting_gradient": 3.0},
+    "by group": {"hosting_cost": (0.4, 0.0, 0.25), "subsidy": 0.02, "hosting_support": 0.3, "access_fee": 0.07},
+    "dear to the needy": {"hosting_cost": (0.1, 0.2, 2.0)},
+    "nobody": {"hosting_cost": (3.0, 2.0, 2.0)},
+}
+
+
+@pytest.mark.parametrize("name", BY_GROUP)
+def test_users_who_host_at_different_costs_use_what_brute_force_says(name):
+    """The second excludes those who need the model least, the fourth those who need it most."""
+    game = at(GOOD, openness=1.0, **BY_GROUP[name])
+    need, mass = np.array([0.7, 1.0, 1.3]), np.array([0.3, 0.4, 0.3])
+    quality = 1.0 + (0.2 + float(game.access_fee)) / (12.0 * (2.2 / 3 - 0.1))
+    cost = np.asarray(game.hosting_cost) + float(game.hosting_gradient) * (1.0 - need)
+    support = float(game.hosting_support) * (cost - 0.1)
+    slope, price = 2.2 / 3, cost - support - float(game.subsidy) + float(game.access_fee)
     usage = np.zeros(3)
     for _ in range(60):
-        usage = np.maximum(need * quality - cost + 0.1 * mass @ usage, 0.0) / slope
+        usage = np.maximum(need * quality - price + 0.1 * mass @ usage, 0.0) / slope
     invested = jnp.full(3, (quality - 1.0) / 3)
-    np.testing.assert_allclose(game.open_usage(invested), usage, rtol=1e-12)
+    total, outcomes = mass @ usage, used(game, invested)
+    np.testing.assert_allclose(outcomes["usage"], usage, rtol=1e-12)
+    benefit = mass @ (need * quality * usage - slope * usage**2 / 2) + 0.1 * total**2
+    outlay = mass @ ((support + float(game.subsidy)) * usage)
+    welfare = benefit - mass @ (cost * usage) + 0.15 * total - 18.0 * invested[0] ** 2 - 0.2 * outlay
+    expected = [mass @ price, welfare, benefit - mass @ (price * usage), mass[usage > 0.0].sum(), usage.min(), outlay]
+    names = ("price", "welfare", "consumer_surplus", "served_share", "poorest_usage", "public_outlay")
+    np.testing.assert_allclose([outcomes[x] for x in names], expected, rtol=1e-12, atol=1e-15)
+    between = np.abs(usage[:, None] - usage[None, :]) * mass[:, None] * mass[None, :]
+    np.testing.assert_allclose(outcomes["gini"] * 2.0 * total, between.sum(), rtol=1e-12, atol=1e-15)
+    people, share = lorenz_curve(outcomes["usage"], game.mass)
+    if total > 0.0:
+        np.testing.assert_allclose(1.0 - 2.0 * np.trapezoid(share, people), outcomes["gini"], rtol=1e-12)
     regime = regimes(game)[1]
-    if gradient > 1.0:
-        assert usage[0] == 0.0 and np.isnan(regime.welfare)
+    if usage.min() == 0.0:
+        assert np.isnan(regime.welfare)
         return
-    total = mass @ usage
-    worth = mass @ (need * quality * usage - slope * usage**2 / 2 - (cost - 0.1) * usage) + 0.1 * total**2
-    welfare = worth + (0.15 - 0.1) * total - 18.0 * invested[0] ** 2
-    np.testing.assert_allclose([regime.welfare, reported(game)["welfare"]], welfare, rtol=1e-12)
+    np.testing.assert_allclose(
+        [regime.total_usage, regime.price, regime.welfare, regime.consumer_surplus], [total, *expected[:3]], rtol=1e-12
+    )
+
+
+def test_groups_that_host_at_different_costs_are_swept_and_leave_one_by_one():
+    """The group in most need leaves, others take its place in a sweep over its own hosting cost."""
+    axes = {"hosting_cost[2]": np.linspace(0.0, 2.0, 41)}
+    data = sweep(at(mandated(GOOD), hosting_cost=(0.15, 0.3, 0.1)), axes, method=Newton(), certify=False)
+    assert (data.status == Status.first_order).all()
+    usage = data.usage.values
+    assert (np.diff(usage[:, 2]) <= 1e-12).all() and usage[-1, 2] == 0.0 < usage[-1, :2].min()
+    assert data.served_share.values[[0, -1]] == pytest.approx([1.0, 0.7])
+
+
+@pytest.mark.parametrize("cost", [(0.1, 0.2), (0.1, -0.2, 0.3), -0.1, np.nan])
+def test_a_hosting_cost_that_is_none_is_refused(cost):
+    with pytest.raises(ValueError, match="one number, or one for each of the 3 user groups"):
+        QuasiPublicGood(hosting_cost=cost)
+
+
+@pytest.mark.parametrize("kind", [MixedOpenness, LogitAccess, ComputeCapacity])
+def test_a_hosting_cost_by_group_is_refused_where_there_is_one_for_all(kind):
+    with pytest.raises(ValueError, match=f"{kind.__name__}: hosting_cost must be one number"):
+        kind(hosting_cost=(0.1, 0.15, 0.3))
 
 
 OTHERS = [
     at(GOOD, openness=0.4, subsidy=0.05, cofunding=0.3),
-    SimultaneousQuasiPublicGood(openness=0.2, subsidy=0.05, hosting_gradient=0.1),
+    SimultaneousQuasiPublicGood(openness=0.2, subsidy=0.05, hosting_gradient=0.1, access_fee=0.1),
 ]
 
 
@@ -263,9 +315,24 @@ def test_policies_cost_what_they_say():
     np.testing.assert_allclose([each.price for each in both], 0.1, rtol=1e-14)
     gain = 0.75 * 0.05 * 1.2 * float(both[0].total_usage)
     assert both[1].welfare - both[0].welfare == pytest.approx(gain, rel=1e-12)
+    # Also where hosting costs differ: then all pay the same.
+    dear = public_compute(at(mandated(GOOD), hosting_cost=(0.3, 0.15, 0.1), hosting_gradient=0.1), saved=0.25)
+    np.testing.assert_allclose(dear.open_prices(), 0.1, rtol=1e-14)
+    outcomes = reported(dear)
+    premium = 0.75 * (np.array([0.3, 0.15, 0.1]) + 0.1 * np.array([0.3, 0.0, -0.3]) - 0.1)
+    paid = np.sum(premium * np.array([0.3, 0.4, 0.3]) * outcomes["usage"])
+    assert float(outcomes["public_outlay"]) == pytest.approx(float(paid), rel=1e-12)
 
 
-@pytest.mark.parametrize("fields", [{}, {"public_funds_cost": 0.0}, {"public_funds_cost": 1.5, "spillover": 0.0}])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"public_funds_cost": 0.0},
+        {"public_funds_cost": 1.5, "spillover": 0.0},
+        {"hosting_cost": (0.3, 0.15, 0.05), "hosting_support": 0.4, "access_fee": 0.03, "public_funds_cost": 0.05},
+    ],
+)
 def test_no_subsidy_of_open_models_is_better_than_the_best(fields):
     game = at(mandated(GOOD), **fields)
     tried = np.linspace(0.0, 0.8, 801)
