@@ -76,10 +76,10 @@ def linear_cournot_equilibrium(
     >>> linear_cournot_equilibrium(jnp.asarray(10.0), jnp.asarray(1.0), jnp.asarray([1.0, 1.0, 6.0])).tolist()
     [3.0, 3.0, 0.0]
     """
-    margin = intercept - cost
-    every = jnp.ones_like(cost)
-    total = aggregate_quantity(margin, every, slope * every, slope)
-    return jnp.maximum(margin / slope - total, 0.0)
+    margin, every = intercept - cost, jnp.ones_like(cost)
+    # In units of price: by how much all quantities together lower it.
+    fall = aggregate_quantity(margin, every, every, jnp.ones_like(slope))
+    return jnp.maximum(margin - fall, 0.0) * (1.0 / slope)
 
 
 class IsoelasticCournot(Game):

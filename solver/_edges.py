@@ -6,6 +6,7 @@ top of a roof is at a single point. Where the payoff's program decides different
 sides: as long as that may be worth it, going by how steep the payoff is on either side.
 """
 
+import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -40,8 +41,19 @@ def beside_edges(
     nothing is better."""
     every = _intervals(line, values, signatures)
     promise = _promise(every)
-    none = jax.tree.map(lambda part: jnp.zeros((_PLACES, *part.shape[1:]), part.dtype), every)
-    begin = only_if(jnp.any(promise > value), _most_promising, none, every, promise, value)
+    return only_if(
+        jnp.any(promise > value), functools.partial(_bisected, payoff), (here, value), every, promise, here, value
+    )
+
+
+def _bisected(
+    payoff: Signed,
+    every: "_Interval",
+    promise: Float[Array, " interval"],
+    here: Float[Array, " own"],
+    value: Float[Array, ""],
+) -> tuple[Float[Array, " own"], Float[Array, ""]]:
+    """The best strategies and payoff found in the intervals that may hold something better than `value`."""
 
     def unfinished(state: _State) -> Bool[Array, ""]:
         return (jnp.max(_promise(state.intervals)) > state.value) & (state.steps < _STEPS)
@@ -66,6 +78,7 @@ def beside_edges(
         own, new = jnp.where(better, own, state.own), jnp.where(better, new, state.value)
         return _State(intervals, own, new, state.steps + 1)
 
+    begin = _most_promising(every, promise, value)
     end = jax.lax.while_loop(unfinished, halve, _State(begin, here, value, jnp.zeros((), jnp.int32)))
     return end.own, end.value
 

@@ -34,6 +34,8 @@ class Elements:
     def __init__(self, lanes: int):
         self.lanes = lanes
         self.done: dict[Any, Element] = {}
+        self.chosen: dict[int, tuple[Element, list[Element]]] = {}
+        """Identity of an element -> itself, and what it was selected by and from."""
         self._kept: list[Any] = []
 
     def apply(self, primitive: Any, params: dict[str, Any], operands: list[Element]) -> Element:
@@ -47,7 +49,10 @@ class Elements:
         keys = [self.key(x) for x in operands]
         given = tuple((k, str(v)) for k, v in sorted(params.items()) if v is not None) if params else ()
         key = (primitive.name, given, frozenset(keys) if primitive.name in _COMMUTES else tuple(keys))
-        return self.once(key, operands, lambda: self.bind(primitive, params, operands))
+        made = self.once(key, operands, lambda: self.bind(primitive, params, operands))
+        if primitive.name == "select_n":
+            self.chosen[id(made)] = made, operands
+        return made
 
     def bind(self, primitive: Any, params: dict[str, Any], operands: list[Element]) -> Element:
         """The result of a primitive that cannot be simplified."""
@@ -125,6 +130,11 @@ def _is(x: Element, value: float) -> bool:
     return isinstance(x, np.generic) and bool(x == value)
 
 
+def _is_power_of_two(x: Element) -> bool:
+    """Whether dividing by it is multiplying by another number, to the last digit."""
+    return isinstance(x, np.floating) and bool(np.isfinite(x)) and abs(np.frexp(x)[0]) == 0.5 and 0.25 <= abs(x) <= 4
+
+
 def _add(s: Elements, x: Element, y: Element) -> Element | None:
     return y if _is(x, 0) else x if _is(y, 0) else None
 
@@ -147,12 +157,23 @@ def _mul(s: Elements, x: Element, y: Element) -> Element | None:
 
 
 def _div(s: Elements, x: Element, y: Element) -> Element | None:
-    return x if _is(y, 1) or (_is(x, 0) and x.dtype.kind == "f") else None
+    if _is(y, 1) or (_is(x, 0) and x.dtype.kind == "f"):
+        return x
+    # As the slope of the larger of two has them, which is half of each where they are equal.
+    which, *cases = s.chosen[id(y)][1] if id(y) in s.chosen else [None]
+    if cases and all(_is_power_of_two(case) for case in cases):
+        return s.op(lax.mul_p, x, s.op(lax.select_n_p, which, *(1 / case for case in cases)))
+    return None
 
 
 def _select(s: Elements, which: Element, *cases: Element) -> Element | None:
     if isinstance(which, np.generic):
         return cases[int(which)]
+    if which.dtype == np.bool_ and cases[0].dtype == np.bool_:
+        if s.key(which) == s.key(cases[0]):
+            return s.op(lax.and_p, which, cases[1])
+        if s.key(which) == s.key(cases[1]):
+            return s.op(lax.or_p, which, cases[0])
     return cases[0] if all(s.key(case) == s.key(cases[0]) for case in cases[1:]) else None
 
 

@@ -12,23 +12,24 @@ HILLS = 2
 
 def best_hill(points, values, here, value):
     """One-hot: the highest local maximum of an ordered line that is not just the hill on which `here` stands."""
-    low = jnp.full((1,), -jnp.inf, values.dtype)
-    left, right = jnp.concatenate([low, values[:-1]]), jnp.concatenate([values[1:], low])
-    before = jnp.concatenate([points[:1], points[:-1]])
-    after = jnp.concatenate([points[1:], points[-1:]])
-    # Seen from `here`, a hill of its own needs a rise after a dip; next to `here` it must be higher than `here`.
-    # Strictly, so that neither plateaus nor points clipped to the same bound count.
-    rise_left = (points < here) & (values > jnp.where(after >= here, value, right)) & (values >= left)
-    rise_right = (points > here) & (values > jnp.where(before <= here, value, left)) & (values >= right)
-    rises = rise_left | rise_right
 
-    def highest(values):
+    def highest(points, values, here, value):
+        low = jnp.full((1,), -jnp.inf, values.dtype)
+        left, right = jnp.concatenate([low, values[:-1]]), jnp.concatenate([values[1:], low])
+        before = jnp.concatenate([points[:1], points[:-1]])
+        after = jnp.concatenate([points[1:], points[-1:]])
+        # Seen from `here`, a hill of its own needs a rise after a dip; next to `here` it must be higher than `here`.
+        # Strictly, so that neither plateaus nor points clipped to the same bound count.
+        rise_left = (points < here) & (values > jnp.where(after >= here, value, right)) & (values >= left)
+        rise_right = (points > here) & (values > jnp.where(before <= here, value, left)) & (values >= right)
         # Compared by their tops, not by the points that happened to be sampled on them.
-        height = jnp.where(rises, _tops(points, values), -jnp.inf)
+        height = jnp.where(rise_left | rise_right, _tops(points, values), -jnp.inf)
         return first_largest(height) & (height > -jnp.inf)
 
-    # Most payoffs have no other hill.
-    return only_if(jnp.any(rises), highest, jnp.zeros_like(rises), values)
+    # Most payoffs have no other hill: they rise nowhere on the way from `here`, and to nothing higher.
+    away = ((values[:-1] > values[1:]) & (points[1:] < here)) | ((values[1:] > values[:-1]) & (points[:-1] > here))
+    some = jnp.any(away) | jnp.any(values > value)
+    return only_if(some, highest, jnp.zeros(points.shape, bool), points, values, here, value)
 
 
 def _tops(points, values):
@@ -49,12 +50,13 @@ def bends_often(points, values):
     """Whether the payoff along a line is concave in two places and convex between, as on two hills."""
     distance = points[1:] - points[:-1]
     step = jnp.where(distance > 0, distance, 1.0)
-    slope = jnp.where(distance > 0, values[1:] - values[:-1], 0.0) / step
+    per_step = 1.0 / step  # A division takes as long as many products.
+    slope = jnp.where(distance > 0, values[1:] - values[:-1], 0.0) * per_step
     # Points moved to the same bound are no bend.
     bend = jnp.where((distance[1:] > 0) & (distance[:-1] > 0), slope[1:] - slope[:-1], 0.0)
     eps = float(jnp.finfo(values.dtype).eps)
     steepest, highest = (jnp.max(jnp.where(jnp.isfinite(part), jnp.abs(part), 0.0)) for part in (slope, values))
-    noise = eps**0.5 * steepest + 8.0 * eps * highest * (1.0 / step[1:] + 1.0 / step[:-1])
+    noise = eps**0.5 * steepest + 8.0 * eps * highest * (per_step[1:] + per_step[:-1])
     number = np.arange(len(bend), dtype=np.int32)
     first = jnp.min(jnp.where(bend < -noise, number, len(bend)))
     last = jnp.max(jnp.where(bend < -noise, number, -1))

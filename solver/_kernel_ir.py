@@ -187,6 +187,8 @@ class Instructions(Elements):
         self, region: Region, emit: dict[str, Emit], outside: "Instructions | None" = None, branch: bool = False
     ):
         super().__init__(lanes())
+        if outside is not None:
+            self.chosen = outside.chosen
         self.region, self.emit, self.outside, self.branch = region, emit, outside, branch
         self.active: Element = np.bool_(True) if outside is None else outside.active
         """The lanes that are computed for; for others, those that have left a loop around this, anything will do."""

@@ -235,6 +235,10 @@ def _apply(elements: Instructions, equation: Any, arguments: list[Value]) -> lis
 def _while(elements: Instructions, params: dict[str, Any], arguments: list[Value]) -> list[Value]:
     nc, nb = params["cond_nconsts"], params["body_nconsts"]
     of_cond, of_body, begin = arguments[:nc], arguments[nc : nc + nb], arguments[nc + nb :]
+    if any(equation.primitive.name == "optimization_barrier" for equation in params["body_jaxpr"].eqns):
+        found = _once(elements, params, of_cond, of_body, begin)
+        if found is not None:
+            return found
     loop = Loop(elements, _flat(begin))
     state, inside = _like(begin, loop.state), loop.inside
     (go,) = _read(inside, params["cond_jaxpr"], [*of_cond, *state])
@@ -244,6 +248,23 @@ def _while(elements: Instructions, params: dict[str, Any], arguments: list[Value
     new = _read(inside, params["body_jaxpr"], [*of_body, *state])
     loop.again(_flat([where(inside, go, a, b) for a, b in zip(new, state, strict=True)]))
     return state
+
+
+def _once(elements: Instructions, params: dict[str, Any], of_cond, of_body, begin: list[Value]) -> list[Value] | None:
+    """A loop of one step at most, as `only_if` makes them, as a branch: nothing that it is given needs to be copied.
+
+    None if there may be more steps.
+    """
+    (go,) = _read(elements, params["cond_jaxpr"], [*of_cond, *begin])
+    go = filled(go.shape, go.dtype, [elements.op(lax.and_p, elements.active, each) for each in go.flat])
+    part = Branch(elements)
+    wanted = part.inside.active = functools.reduce(functools.partial(elements.op, lax.or_p), go.flat, np.bool_(False))
+    new = _read(part.inside, params["body_jaxpr"], [*of_body, *begin])
+    (again,) = _read(part.inside, params["cond_jaxpr"], [*of_cond, *new])
+    if not again.known or np.any(again.flat):
+        return None
+    new = _like(new, part.end(wanted, _flat(new)))
+    return [where(elements, go, a, b) for a, b in zip(new, begin, strict=True)]
 
 
 def _cond(elements: Instructions, params: dict[str, Any], arguments: list[Value]) -> list[Value]:

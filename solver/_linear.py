@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from ._blocked import solve_blocked
-from ._radius import radius_of_many
+from ._radius import radius_of_many, squared
 
 # Beyond this many unknowns the written-out program takes longer to compile than it saves.
 _WRITTEN_OUT = 6
@@ -87,26 +87,10 @@ def own_diagonal(matrix: Float[Array, "n n"]) -> Float[Array, " n"]:
 
 
 def spectral_radius(matrix: Float[Array, "n n"]) -> Float[Array, ""]:
-    """The largest modulus of an eigenvalue, as lim |B^k|^(1/k) for k = 2^30 by repeated squaring (Gelfand 1941).
-
-    Unlike an eigenvalue routine it runs on every backend; the relative error is about log(n)/2^30.
-    """
+    """The largest modulus of an eigenvalue, by products alone (see `_radius`): it runs on every backend."""
     if matrix.shape[0] == 2:
         return _radius_of_two(matrix)
-    if matrix.shape[0] > _SQUARED:
-        return radius_of_many(matrix)
-    squarings = 30
-
-    def square(_, carry):
-        power, log, weight = carry
-        norm = jnp.max(jnp.sum(jnp.abs(power), axis=1))
-        some = norm >= jnp.finfo(norm.dtype).tiny
-        safe = jnp.where(some, norm, 1.0)
-        squared = _square(power * (1.0 / safe))
-        return squared, log + jnp.where(some, jnp.log(safe), -jnp.inf) * weight, 0.5 * weight
-
-    zero = jnp.zeros((), matrix.dtype)
-    return jnp.exp(jax.lax.fori_loop(0, squarings, square, (matrix, zero, zero + 1.0))[1])
+    return radius_of_many(matrix) if matrix.shape[0] > _SQUARED else squared(matrix, _square)[1]
 
 
 def _square(matrix: Float[Array, "n n"]) -> Float[Array, "n n"]:
@@ -119,8 +103,8 @@ def _square(matrix: Float[Array, "n n"]) -> Float[Array, "n n"]:
 
 def _radius_of_two(matrix: Float[Array, "2 2"]) -> Float[Array, ""]:
     """From the roots of the characteristic polynomial, in units in which the largest entry is 1."""
-    size = jnp.max(jnp.abs(matrix))
-    (a, b), (c, d) = matrix / jnp.where(size > 0, size, 1.0)
+    size = _largest_or_one(matrix)
+    (a, b), (c, d) = matrix / size
     middle, apart = 0.5 * (a + d), 0.5 * (a - d)
     spread = jnp.square(apart) + b * c
     real = jnp.abs(middle) + jnp.sqrt(jnp.maximum(spread, 0.0))
@@ -129,15 +113,12 @@ def _radius_of_two(matrix: Float[Array, "2 2"]) -> Float[Array, ""]:
 
 
 def top_eigenvector(matrix: Float[Array, "n n"]) -> Float[Array, " n"]:
-    """A unit eigenvector of the largest eigenvalue of a symmetric matrix, by repeated squaring (see above)."""
+    """A unit eigenvector of the largest eigenvalue of a symmetric matrix, by repeated squaring; of two rows in closed
+    form."""
+    if matrix.shape[0] == 2:
+        return _eigenvector_of_two(matrix)
     shift = jnp.max(jnp.sum(jnp.abs(matrix), axis=1))
-    start = matrix + shift * jnp.eye(matrix.shape[0], dtype=matrix.dtype)
-
-    def square(power, _):
-        norm = jnp.max(jnp.sum(jnp.abs(power), axis=1))
-        return _square(power / jnp.where(norm > 0, norm, 1.0)), None
-
-    projector, _ = jax.lax.scan(square, start, None, length=30)
+    projector, _ = squared(matrix + shift * jnp.eye(matrix.shape[0], dtype=matrix.dtype), _square)
     lengths = jnp.sqrt(jnp.sum(jnp.square(projector), axis=0))
     # Not `lengths == max(lengths)`: compiled, the two sides may be computed apart and differ in their last digit.
     longest = np.arange(matrix.shape[0], dtype=np.int32) == jnp.argmax(lengths).astype(jnp.int32)
@@ -146,9 +127,32 @@ def top_eigenvector(matrix: Float[Array, "n n"]) -> Float[Array, " n"]:
     return column / jnp.where(length > 0, length, 1.0)
 
 
+def _eigenvector_of_two(matrix: Float[Array, "2 2"]) -> Float[Array, "2"]:
+    """The first of the standard basis where every vector is one."""
+    (a, b), (_, d) = matrix / _largest_or_one(matrix)
+    apart = 0.5 * (a - d)
+    spread = jnp.sqrt(jnp.square(apart) + jnp.square(b))
+    # The one of the two expressions in which nothing cancels.
+    first = jnp.where(apart >= 0, apart + spread, b)
+    second = jnp.where(apart >= 0, b, spread - apart)
+    length = jnp.sqrt(jnp.square(first) + jnp.square(second))
+    safe = jnp.where(length > 0, length, 1.0)
+    return jnp.stack([jnp.where(length > 0, first / safe, 1.0), second / safe])
+
+
+def _largest_or_one(matrix: Float[Array, "n n"]) -> Float[Array, ""]:
+    """The largest modulus of an entry, by which others can be divided."""
+    size = jnp.max(jnp.abs(matrix))
+    return jnp.where(size > 0, size, 1.0)
+
+
 def largest_eigenvalue(matrix: Float[Array, "n n"]) -> Float[Array, ""]:
     """The largest eigenvalue of a symmetric matrix: shifted to be positive semidefinite, it is a spectral radius."""
     if matrix.shape[0] == 1:
         return matrix[0, 0]
+    if matrix.shape[0] == 2:
+        size = _largest_or_one(matrix)
+        (a, b), (_, d) = matrix / size
+        return size * (0.5 * (a + d) + jnp.sqrt(jnp.square(0.5 * (a - d)) + jnp.square(b)))
     shift = jnp.max(jnp.sum(jnp.abs(matrix), axis=1))
     return spectral_radius(matrix + shift * jnp.eye(matrix.shape[0], dtype=matrix.dtype)) - shift

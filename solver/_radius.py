@@ -1,10 +1,12 @@
-"""The spectral radius of matrices of many rows, by fewer products than a fixed number of squarings.
+"""The spectral radius of a matrix by products alone, so that it is the same on every backend.
 
-If all entries have one sign, the ratios of A x and x, for any positive x, enclose the spectral radius (Collatz 1942;
-Wielandt 1950): powers of A applied to x are tried until the enclosure is narrow. Else A is squared again and again as
-elsewhere, but no longer than until P^2 = m P: then every eigenvalue of P is zero or m, and what further squarings would
-add is known.
+A is squared again and again, no longer than until P^2 = m P for its power P: then every eigenvalue of P is zero or m,
+and what further squarings would add is known. Of matrices of many rows whose entries all have one sign, the ratios of
+A x and x, for any positive x, enclose the spectral radius (Collatz 1942; Wielandt 1950): there powers of A applied to x
+are tried first, until the enclosure is narrow.
 """
+
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -20,7 +22,7 @@ _SQUARINGS = 30
 def radius_of_many(matrix: Float[Array, "n n"]) -> Float[Array, ""]:
     """The largest modulus of an eigenvalue; the relative error is at most eps^(2/3)."""
     enclosed, found = _enclosed(matrix)
-    return only_if(~found, _squared, enclosed, matrix)
+    return only_if(~found, lambda matrix: squared(matrix, _product)[1], enclosed, matrix)
 
 
 def _enclosed(matrix: Float[Array, "n n"]) -> tuple[Float[Array, ""], Bool[Array, ""]]:
@@ -50,7 +52,14 @@ def _enclosed(matrix: Float[Array, "n n"]) -> tuple[Float[Array, ""], Bool[Array
     return middle, one_sign & narrow
 
 
-def _squared(matrix: Float[Array, "n n"]) -> Float[Array, ""]:
+def squared(
+    matrix: Float[Array, "n n"], square: Callable[[Float[Array, "n n"]], Float[Array, "n n"]]
+) -> tuple[Float[Array, "n n"], Float[Array, ""]]:
+    """A power of the matrix, up to a factor, and the largest modulus of an eigenvalue, as lim |A^k|^(1/k)
+    (Gelfand 1941), by repeated squaring, of which there are at most thirty.
+
+    The relative error is at most eps^(2/3), or about log(n)/2^30 where several eigenvalues are the largest.
+    """
     tol = _tolerance(matrix.dtype)
     eye = np.eye(matrix.shape[0], dtype=bool)
 
@@ -58,26 +67,30 @@ def _squared(matrix: Float[Array, "n n"]) -> Float[Array, ""]:
         _, _, _, k, settled = state
         return ~settled & (k < _SQUARINGS)
 
-    def square(state):
+    def once(state):
         power, log, weight, k, _ = state
         norm = jnp.max(jnp.sum(jnp.abs(power), axis=1))
         some = norm >= jnp.finfo(norm.dtype).tiny
         safe = jnp.where(some, norm, 1.0)
         power = power * (1.0 / safe)
-        log = log + jnp.where(some, jnp.log(safe), -jnp.inf) * weight
-        squared = jnp.matmul(power, power, precision=jax.lax.Precision.HIGHEST)
+        again = square(power)
         size = jnp.sum(jnp.square(power))
-        m = jnp.sum(squared * power) / jnp.where(size > 0, size, 1.0)
+        m = jnp.sum(again * power) / jnp.where(size > 0, size, 1.0)
         # |x (x - m)| is at most this for each eigenvalue x; not all of them are zero if the trace is not.
-        miss = jnp.max(jnp.sum(jnp.abs(squared - m * power), axis=1))
+        miss = jnp.max(jnp.sum(jnp.abs(again - m * power), axis=1))
         trace = jnp.sum(jnp.where(eye, power, 0.0))
         settled = (miss <= tol * jnp.square(m)) & (2.0 * jnp.abs(trace) >= jnp.abs(m)) & (m != 0)
-        log = log + jnp.where(settled, jnp.log(jnp.where(settled, jnp.abs(m), 1.0)) * weight, 0.0)
-        return squared, log, 0.5 * weight, k + 1, settled | ~some
+        log = log + jnp.where(some, jnp.log(jnp.where(settled, safe * jnp.abs(m), safe)), -jnp.inf) * weight
+        return again, log, 0.5 * weight, k + 1, settled | ~some
 
     zero = jnp.zeros((), matrix.dtype)
     begin = matrix, zero, zero + 1.0, jnp.zeros((), jnp.int32), jnp.zeros((), bool)
-    return jnp.exp(jax.lax.while_loop(unfinished, square, begin)[1])
+    power, log, *_ = jax.lax.while_loop(unfinished, once, begin)
+    return power, jnp.exp(log)
+
+
+def _product(matrix: Float[Array, "n n"]) -> Float[Array, "n n"]:
+    return jnp.matmul(matrix, matrix, precision=jax.lax.Precision.HIGHEST)
 
 
 def _tolerance(dtype: jnp.dtype) -> float:

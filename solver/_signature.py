@@ -88,12 +88,17 @@ def _mixed(decisions: list[Array]) -> Signature:
     number = bits = jnp.zeros((), jnp.uint32)
     random, place = np.random.default_rng(0), 0
     for part in decisions:
-        every = jnp.asarray(part).astype(jnp.int32).astype(jnp.uint32).reshape(-1)
+        every = jnp.asarray(part).reshape(-1)
         # A random linear combination modulo 2^32. Odd, so that the change of one decision is never lost.
         factors = random.integers(0, 2**31, every.shape, dtype=np.uint32) * np.uint32(2) + np.uint32(1)
-        number = number + jnp.sum(every * factors, dtype=jnp.uint32)
-        places = (np.arange(place, place + len(factors)) % 32).astype(np.uint32)
-        each = (every & jnp.uint32(1)) << jnp.asarray(places)
+        ones = np.uint32(1) << (np.arange(place, place + len(factors)) % 32).astype(np.uint32)
+        if every.dtype == np.bool_:
+            # To choose between two numbers is cheaper than to multiply.
+            terms, each = (jnp.where(every, factor, np.uint32(0)) for factor in (factors, ones))
+        else:
+            whole = every.astype(jnp.int32).astype(jnp.uint32)
+            terms, each = whole * factors, (whole & jnp.uint32(1)) * ones
+        number = number + jnp.sum(terms, dtype=jnp.uint32)
         bits = bits ^ lax.reduce(each, np.uint32(0), lax.bitwise_xor, (0,))
         place += len(factors)
     return jnp.stack([number, bits])
