@@ -110,6 +110,6 @@ def _title(record: dict[str, Any], rows: list[dict[str, Any]]) -> str:
     share = [row["share"] for row in rows] or [math.nan]
     return (
         f"{known['memory'] or 'None'} of {len(rows)} programs is bound by memory, {known['quotients']} by quotients "
-        f"and roots, {known['arithmetic']} by sums and products;\nthey reach {min(share):.0%} to {max(share):.0%} of what "
-        f"bounds them ({here['devices']} x {here['device_kind']}, {here['cpu']}, jax {here['jax']}, float64)"
+        f"and roots, {known['arithmetic']} by sums and products;\nthey reach {min(share):.0%} to {max(share):.0%} of "
+        f"what bounds them ({here['devices']} x {here['device_kind']}, {here['cpu']}, jax {here['jax']}, float64)"
     )
