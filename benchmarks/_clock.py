@@ -16,6 +16,11 @@ def clock() -> float:
     return time.process_time() if on_host() else time.perf_counter()
 
 
+def failed(error: Exception) -> str:
+    """What is noted of a measurement that an accelerator or another process has failed."""
+    return f"failed: {(str(error).strip().splitlines() or [''])[0][:200]}"
+
+
 def clock_name() -> str:
     """What `clock` counts, in words."""
     return "processor time" if on_host() else "time passed"

@@ -14,22 +14,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nashgrid.solver import BestResponse, GlobalSearch, Newton
 from nashgrid.solver import _devices as devices_module
-from nashgrid.solver._axes import knobs
-from nashgrid.solver._devices import How, KernelLanes, kernel_of
+from nashgrid.solver._devices import KernelLanes, kernel_of
 from nashgrid.solver._kernel import Kernel
-from nashgrid.solver._labels import EVIDENCE
 
-from ._cases import Case, cases
 from ._child import child
 from ._clock import on_host
-from ._competitor import MAX_STEPS, TOLERANCE
+from ._competitor import MAX_STEPS
 from ._counted import counting
 from ._environment import configure
+from ._tasks import Task, task
 
-METHODS = {"newton": (Newton(), None), "best_response_certified": (BestResponse(), GlobalSearch())}
-"""Name -> a method, and its search for deviations."""
 COUNTED = 256
 """Points at a time: what one core takes, as counts of several would mix."""
 SAMPLE = 8
@@ -43,30 +38,23 @@ _FUNCTIONS: dict[str, Callable[[Any, Any], Any]] = {
 }
 
 
-def how(case: Case, method: str) -> How:
-    """A game's program, with all steps at once; what is kept is what throughput keeps."""
-    way, search = METHODS[method]
-    keep = (case.strategy, *(EVIDENCE if search else ()))
-    return How(knobs(case.game, tuple(case.columns), "axes"), (), way, TOLERANCE, MAX_STEPS, search, keep)
-
-
-def demand(case: Case, method: str) -> dict[str, float | None]:
+def demand(given: Task) -> dict[str, float | None]:
     """Operations, quotients and roots among them, bytes and steps of a point; None where there is no kernel."""
     if on_host():
-        return _counted(case, method)
-    return child("-m", "benchmarks._demand", case.name, method, platform="cpu", limit_s=COMPILES_S).said
+        return _counted(given)
+    return child("-m", "benchmarks._demand", given.name, given.method, platform="cpu", limit_s=COMPILES_S).said
 
 
-def _counted(case: Case, method: str) -> dict[str, float | None]:
-    points = case.points(SAMPLE * COUNTED)
+def _counted(given: Task) -> dict[str, float | None]:
+    points = given.points(SAMPLE * COUNTED)
     with counting() as counter:
         devices_module._kernel.cache_clear()
-        made = kernel_of(case.game, how(case, method))
+        made = kernel_of(given.problem, given.how)
         # It is slow, so nobody is to find it.
         devices_module._kernel.cache_clear()
         if made is None:
             return dict.fromkeys(("flop", "quotients", "bytes", "steps"))
-        lanes = KernelLanes(case.game, made, MAX_STEPS, COUNTED, final=True)
+        lanes = KernelLanes(given.problem, made, MAX_STEPS, COUNTED, final=True)
         steps = []
         for part in np.split(points, SAMPLE):
             steps.append(lanes.finish(lanes.start(part), part)["steps"])
@@ -93,4 +81,4 @@ def of_functions() -> dict[str, float]:
 
 if __name__ == "__main__":
     configure()
-    print(json.dumps(demand(cases()[sys.argv[1]], sys.argv[2])))
+    print(json.dumps(demand(task(sys.argv[1], sys.argv[2]))))

@@ -18,19 +18,20 @@ import jax
 from nashgrid.solver import _devices as devices_module
 from nashgrid.solver._devices import KernelLanes, kernel_of, whole
 
-from ._cases import Case, cases
-from ._clock import clock, clock_name, on_host
+from ._clock import clock, clock_name, failed, on_host
 from ._competitor import MAX_STEPS, TOLERANCE
 from ._deadline import NONE, OVER, Deadline
-from ._demand import COUNTED, METHODS, SAMPLE, demand, how, of_functions
+from ._demand import COUNTED, SAMPLE, demand, of_functions
 from ._environment import commit, environment, load, now
 from ._peaks import UNITS, Peaks
 from ._roofline_figure import draw
+from ._tasks import Task, names, task
 
 QUICK_GAMES = ("linear_cournot_2", "isoelastic_cournot_2")
 POINTS = 2**17
 ACCELERATED = 2**20
 """Points of a call: on a processor, and on an accelerator."""
+FEWEST = 2**10
 REPETITIONS = 9
 NUMBERS = (
     "flop", "quotients", "bytes", "steps", "seconds", "seconds_median", "intensity", "flop_per_s", "bounds_s",
@@ -47,16 +48,13 @@ def run(
     peaks.measure()
     say(peak_line(peaks.record()))
     rows = []
-    for name, case in cases().items():
+    for name, method in names(first=not on_host()):
         if quick and name not in QUICK_GAMES:
             continue
-        for method in METHODS:
-            row = {"game": name, "title": case.title, "method": method} | dict.fromkeys(NUMBERS)
-            if deadline.over():
-                rows.append(row | {"note": OVER})
-                continue
-            rows.append(row | measured(case, method, peaks))
-            say(line(judged(rows[-1], peaks.best())))
+        given = task(name, method)
+        row = {"game": name, "title": given.title, "method": method} | dict.fromkeys(NUMBERS)
+        rows.append(row | ({"note": OVER} if deadline.over() else measured(given, peaks)))
+        say(line(judged(rows[-1], peaks.best())))
     # Against the best of all rounds, those between the games included.
     rows = [judged(row, peaks.best()) for row in rows]
     here["load_average"] = [here["load_average"], load()]
@@ -85,13 +83,15 @@ def run(
     return record
 
 
-def measured(case: Case, method: str, peaks: Peaks) -> dict[str, Any]:
+def measured(given: Task, peaks: Peaks) -> dict[str, Any]:
     """What a point of a game needs, and what it takes; a round of the peaks beside it."""
-    needed = demand(case, method)
-    if needed["flop"] is None:
-        return {"note": "no kernel"}
-    call, count = _on_cores(case, method) if on_host() else _on_accelerator(case, method)
-    call()
+    try:
+        needed = demand(given)
+        if needed["flop"] is None:
+            return {"note": "no kernel"}
+        call, count = _on_cores(given) if on_host() else _on_accelerator(given)
+    except (jax.errors.JaxRuntimeError, ChildProcessError, TimeoutError) as error:
+        return {"note": failed(error)}
     times = []
     for _ in range(REPETITIONS):
         begin = clock()
@@ -101,19 +101,35 @@ def measured(case: Case, method: str, peaks: Peaks) -> dict[str, Any]:
     return needed | {"seconds": min(times), "seconds_median": statistics.median(times), "note": None}
 
 
-def _on_cores(case: Case, method: str) -> tuple[Callable[[], Any], int]:
-    made = kernel_of(case.game, how(case, method))
+def _on_cores(given: Task) -> tuple[Callable[[], Any], int]:
+    made = kernel_of(given.problem, given.how)
     assert made is not None
-    lanes, points = KernelLanes(case.game, made, MAX_STEPS, POINTS, final=True), case.points(POINTS)
-    return lambda: lanes.finish(lanes.start(points), points), POINTS
+    lanes, points = KernelLanes(given.problem, made, MAX_STEPS, POINTS, final=True), given.points(POINTS)
+
+    def call() -> Any:
+        return lanes.finish(lanes.start(points), points)
+
+    call()
+    return call, POINTS
 
 
-def _on_accelerator(case: Case, method: str) -> tuple[Callable[[], Any], int]:
-    program = devices_module.program(case.game, how(case, method))
-    arrays = eqx.partition(case.game, eqx.is_array)[0]
-    count = whole(ACCELERATED)
-    points = jax.device_put(case.points(count))
-    return lambda: jax.block_until_ready(program(arrays, points)), count
+def _on_accelerator(given: Task) -> tuple[Callable[[], Any], int]:
+    """With points and results where they are computed; fewer at a time if its memory is too small."""
+    program = devices_module.program(given.problem, given.how)
+    arrays, count = eqx.partition(given.problem, eqx.is_array)[0], ACCELERATED
+    while True:
+        points = jax.device_put(given.points(whole(count)))
+
+        def call(points: Any = points) -> Any:
+            return jax.block_until_ready(program(arrays, points))
+
+        try:
+            call()
+            return call, len(points)
+        except jax.errors.JaxRuntimeError as error:
+            if "RESOURCE_EXHAUSTED" not in str(error) or count <= FEWEST:
+                raise
+            count //= 2
 
 
 def judged(row: dict[str, Any], peak: dict[str, float]) -> dict[str, Any]:

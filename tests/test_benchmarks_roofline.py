@@ -6,7 +6,7 @@ import json
 import jax
 import jax.numpy as jnp
 import numpy as np
-from benchmarks import _peaks, roofline
+from benchmarks import _peaks, _tasks, roofline
 from benchmarks._counted import counting, operations
 from benchmarks._deadline import Deadline
 from benchmarks._roofline_figure import place
@@ -54,7 +54,7 @@ def test_loops_are_counted_as_often_as_they_turn():
 
 
 def test_the_record_of_a_game_and_its_figure(monkeypatch, tmp_path):
-    monkeypatch.setattr(roofline, "METHODS", {"newton": (Newton(), None)})
+    monkeypatch.setattr(_tasks, "METHODS", {"newton": (Newton(), None)})
     monkeypatch.setattr(roofline, "QUICK_GAMES", ("linear_cournot_2",))
     monkeypatch.setattr(roofline, "POINTS", 2048)
     monkeypatch.setattr(_peaks, "_COPIED", 2**20)
