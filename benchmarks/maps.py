@@ -64,10 +64,10 @@ def run(
 def _row(side: int, before: dict[str, Any] | None, deadline: Deadline) -> dict[str, Any]:
     row = {"side": side} | dict.fromkeys(NUMBERS) | {"note": None}
     predicted = before["median_s"] * (side / before["side"]) ** 2 if before and before["median_s"] else 0.0
-    if predicted > LIMIT_S or predicted > deadline.left():
-        return row | {"note": f"skipped: predicted {predicted:.0f} s"}
     if deadline.over():
         return row | {"note": OVER}
+    if predicted > min(LIMIT_S, deadline.left()):
+        return row | {"note": f"skipped: predicted {predicted:.0f} s"}
     problem, axes = leader(), {name: np.linspace(*ends, side) for name, ends in MAP_AXES.items()}
     made: list[xr.Dataset] = []
     used: list[float] = []

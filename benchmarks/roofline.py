@@ -35,7 +35,7 @@ FEWEST = 2**10
 REPETITIONS = 9
 NUMBERS = (
     "flop", "quotients", "bytes", "steps", "seconds", "seconds_median", "intensity", "flop_per_s", "bounds_s",
-    "bound_by", "share",
+    "bound_by", "share", "points_per_s", "points_per_s_at_most", "transfer_s",
 )  # fmt: skip
 
 
@@ -74,6 +74,7 @@ def run(
             "bytes": "parameters in, results out",
             "seconds": f"of a point: {clock_name()} of all its steps at once, least of {REPETITIONS}",
             "bounds_s": "operations, quotients and bytes of a point, each at the rate of its peak",
+            "transfer_s": "bytes of a point, at the faster of the rates from and to the host",
             "peaks": {name: UNITS[name] for name in peaks.best()},
         },
         "peak": peaks.record(),
@@ -136,6 +137,7 @@ def judged(row: dict[str, Any], peak: dict[str, float]) -> dict[str, Any]:
     """A row with its bounds, and its share of the one that binds."""
     if row["note"] is not None:
         return row
+    links = [peak[name] for name in ("bytes_in_per_s", "bytes_out_per_s") if name in peak]
     bounds = {
         "arithmetic": row["flop"] / peak["flop_per_s"],
         "quotients": row["quotients"] / peak["quotients_per_s"],
@@ -148,6 +150,10 @@ def judged(row: dict[str, Any], peak: dict[str, float]) -> dict[str, Any]:
         "bounds_s": bounds,
         "bound_by": bound,
         "share": bounds[bound] / row["seconds"],
+        "points_per_s": 1.0 / row["seconds"],
+        "points_per_s_at_most": 1.0 / bounds[bound],
+        # Not in the seconds, as points and results stay where they are.
+        "transfer_s": row["bytes"] / max(links) if links else None,
     }
 
 
@@ -168,7 +174,8 @@ def line(row: dict[str, Any]) -> str:
         return f"{begin}{row['note']}"
     return (
         f"{begin}{row['flop']:>9,.0f} flop, {row['quotients']:>7,.1f} of them quotients, and {row['bytes']:>5,} bytes "
-        f"a point: {row['intensity']:>7.1f} flop/byte, {row['flop_per_s'] / 1e9:>6.2f} Gflop/s; bound by "
+        f"a point: {row['intensity']:>7.1f} flop/byte, {row['flop_per_s'] / 1e9:>6.2f} Gflop/s; "
+        f"{row['points_per_s']:.3g} points a second, at most {row['points_per_s_at_most']:.3g} by "
         f"{row['bound_by']}, of which it reaches {row['share']:.0%}"
     )
 

@@ -82,7 +82,10 @@ def test_a_point_is_bound_by_what_takes_longest():
     found = roofline.judged(row, peak)
     assert found["bounds_s"] == {"arithmetic": 10.0, "quotients": 5.0, "memory": 2.0}
     assert found["bound_by"] == "arithmetic" and found["share"] == 0.5 and found["flop_per_s"] == 50.0
+    assert found["points_per_s"] == 0.05 and found["points_per_s_at_most"] == 0.1 and found["transfer_s"] is None
     assert roofline.judged(row | {"bytes": 15.0}, peak)["bound_by"] == "memory"
+    # On an accelerator what passes to and from the host is said beside it.
+    assert roofline.judged(row, peak | {"bytes_in_per_s": 0.2, "bytes_out_per_s": 0.1})["transfer_s"] == 10.0
 
 
 def test_what_there_is_no_time_for_says_so(monkeypatch, tmp_path):
