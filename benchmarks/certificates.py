@@ -143,6 +143,8 @@ def _solved(games: Game, tol: float) -> tuple[np.ndarray, ...]:
 
 @functools.cache
 def _kernel(structure: Any, shapes: tuple[tuple[int, ...], ...], dtype: Any, tol: float) -> Kernel | None:
+    if not on_host():
+        return None
     sizes = [int(np.prod(shape)) for shape in shapes]
 
     def one(_: tuple[()], row: jax.Array) -> tuple[jax.Array, ...]:

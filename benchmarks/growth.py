@@ -59,15 +59,15 @@ _DENSE = (10, 30, 100, 300, 1000)
 _MANY = tuple(10**k for k in range(2, 7))
 SERIES = {
     "points_memory": Series("sweep in memory", "points", "point", _POINTS, (10**2, 10**4, 10**6), 0.0),
-    "points_store": Series("sweep into a store", "points", "point", _POINTS, (10**5, 10**6), 0.0),
+    "points_store": Series("sweep into a store", "points", "point", _POINTS, (10**6, 10**7), 0.0),
     "firms_cournot": Series("linear Cournot, as any game", "firms", "point", _DENSE, (10, 30, 100), 2.0),
     "firms_logit": Series("logit prices, as any game", "firms", "point", _DENSE, (), 2.0),
     "aggregative_cournot": Series(
         "linear Cournot, aggregative", "firms", "iteration", _MANY, (10**2, 10**4, 10**5), 1.0
     ),
     "aggregative_logit": Series("logit prices, aggregative", "firms", "iteration", _MANY, (), 1.0),
-    "strategies": Series("logit prices, two firms", "strategies of a firm", "point", (1, 2, 4, 8), (1, 2)),
-    "axes": Series("4,096 points of a sweep", "axes", "point", (1, 2, 3, 4), (1, 3), 0.0),
+    "strategies": Series("logit prices, two firms: strategies", "strategies of a firm", "point", (1, 2, 4, 8), (1, 2)),
+    "axes": Series("4,096 points of a sweep: axes", "axes", "point", (1, 2, 3, 4), (1, 3), 0.0),
 }
 
 

@@ -176,7 +176,7 @@ def line(row: dict[str, Any]) -> str:
         f"{begin}{row['flop']:>9,.0f} flop, {row['quotients']:>7,.1f} of them quotients, and {row['bytes']:>5,} bytes "
         f"a point: {row['intensity']:>7.1f} flop/byte, {row['flop_per_s'] / 1e9:>6.2f} Gflop/s; "
         f"{row['points_per_s']:.3g} points a second, at most {row['points_per_s_at_most']:.3g} by "
-        f"{row['bound_by']}, of which it reaches {row['share']:.0%}"
+        f"{row['bound_by']}, of which it reaches {row['share']:.1%}"
     )
 
 
