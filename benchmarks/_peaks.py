@@ -62,11 +62,16 @@ class Peaks:
         return {name: max(rates) for name, rates in self.rates.items()}
 
     def record(self) -> dict[str, Any]:
-        """The best rates, and how those of all rounds spread: the median, and the tenth that was slowest."""
+        """The best rates, and how those of all rounds spread: the median, the tenth that was slowest, and the best of
+        each round in turn, by which it shows if clocks have changed meanwhile."""
         return self.best() | {
             "of": "core, all of them at work" if on_host() else "device",
             "measurements": max(map(len, self.rates.values())),
             "median": {name: statistics.median(rates) for name, rates in self.rates.items()},
+            "rounds": {
+                name: [max(rates[k : k + ROUND]) for k in range(0, len(rates), ROUND)]
+                for name, rates in self.rates.items()
+            },
             "slowest_tenth": {name: float(np.quantile(rates, 0.1)) for name, rates in self.rates.items()},
         }
 
