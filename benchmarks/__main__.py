@@ -2,29 +2,43 @@
 
 import argparse
 import json
+import math
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from . import certificates, growth, lanes, roofline, startup, throughput
+import jax
+
+from . import certificates, growth, lanes, maps, roofline, startup, throughput
+from ._deadline import Deadline
 from ._environment import configure
 from ._figure import draw
 from ._table import table, unmeasured
 
-BENCHMARKS = {
+BENCHMARKS: dict[str, Callable[..., dict[str, Any]]] = {
     "throughput": lambda out, **how: throughput.run(**how),
-    "certificates": certificates.run,
+    "map": maps.run,
+    "roofline": roofline.run,
+    "lanes": lanes.run,
     "startup": startup.run,
     "growth": growth.run,
-    "lanes": lanes.run,
-    "roofline": roofline.run,
+    "certificates": certificates.run,
 }
-"""Name -> what makes its record."""
+"""Name -> what makes its record; what takes longest comes last."""
 _TABLES = {
-    module.__name__.rpartition(".")[2]: module.table for module in (certificates, startup, growth, lanes, roofline)
+    "map": maps.table,
+    "roofline": roofline.table,
+    "lanes": lanes.table,
+    "startup": startup.table,
+    "growth": growth.table,
+    "certificates": certificates.table,
 }
 _RESULTS = Path(__file__).parent / "results"
+_PLATFORMS = {"cpu": "cpu", "gpu": "cuda,cpu"}
+"""The processor is always among them: others than nashgrid compute there, and operations are counted there."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -41,18 +55,28 @@ def main(argv: list[str] | None = None) -> int:
         help="few games and points: throughput takes two to three minutes on two free cores",
     )
     parser.add_argument(
-        "--out", type=Path, default=_RESULTS, metavar="DIR", help="where to write (default: %(default)s)"
+        "--device", choices=_PLATFORMS, help="where to compute (default: as JAX would choose); gpu is NVIDIA's"
+    )
+    parser.add_argument(
+        "--minutes", type=float, default=math.inf, metavar="M", help="begin nothing after so many minutes in all"
+    )
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help=f"where to write (default: {_RESULTS}, with --device gpu gpu in it)"
     )
     arguments = parser.parse_args(argv)
     if unknown := [name for name in arguments.names if name not in BENCHMARKS]:
         parser.error(f"no benchmark {unknown[0]!r}; there is {', '.join(BENCHMARKS)}.")
+    out = arguments.out or (_RESULTS / "gpu" if arguments.device == "gpu" else _RESULTS)
+    deadline = Deadline(60.0 * arguments.minutes)
     try:
-        arguments.out.mkdir(parents=True, exist_ok=True)
-        if not os.access(arguments.out, os.W_OK):
-            raise PermissionError(f"{arguments.out} cannot be written to.")
+        out.mkdir(parents=True, exist_ok=True)
+        if not os.access(out, os.W_OK):
+            raise PermissionError(f"{out} cannot be written to.")
+        _choose(arguments.device)
         configure()
+        _found(arguments.device)
         for name in arguments.names or BENCHMARKS:
-            _one(name, arguments.out, arguments.quick)
+            _one(name, out, arguments.quick, deadline)
     except OSError as error:
         print(f"benchmarks: {error}", file=sys.stderr)
         return 1
@@ -62,13 +86,34 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def _one(name: str, out: Path, quick: bool) -> None:
+def _choose(device: str | None) -> None:
+    """Compute on it, here and in the processes that are started from here."""
+    if device is not None:
+        os.environ["JAX_PLATFORMS"] = _PLATFORMS[device]
+        jax.config.update("jax_platforms", _PLATFORMS[device])
+        # Else the first of several processes takes most of a GPU's memory.
+        os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+
+
+def _found(device: str | None) -> None:
+    """Raises `OSError` if JAX does not compute on it."""
+    try:
+        found = jax.local_devices()[0].platform
+    except RuntimeError as error:
+        raise OSError(f"JAX finds no {device} here: {str(error).splitlines()[0]}") from error
+    if device not in (None, found):
+        raise OSError(
+            f"JAX finds no {device}, and would compute on a {found}: are its driver and nashgrid[cuda12] there?"
+        )
+
+
+def _one(name: str, out: Path, quick: bool, deadline: Deadline) -> None:
     begin = time.monotonic()
 
     def say(line: str) -> None:
         print(f"[{time.monotonic() - begin:5.0f} s] {line}", flush=True)
 
-    record = BENCHMARKS[name](out, quick=quick, say=say)
+    record = BENCHMARKS[name](out, quick=quick, say=say, deadline=deadline)
     (out / f"{name}.json").write_text(json.dumps(record, indent=1, allow_nan=False) + "\n")
     if name == "throughput":
         draw(record, out / f"{name}.png")

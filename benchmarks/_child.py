@@ -22,20 +22,24 @@ class Child(NamedTuple):
     """Of all its threads: on a machine that does other things too, less depends on them."""
 
 
-def child(*arguments: str, cache: Path | None = None, limit_s: float | None = None) -> Child:
-    """Run Python with `arguments`; with `cache`, JAX keeps its compiled programs there.
+def child(
+    *arguments: str, cache: Path | None = None, platform: str | None = None, limit_s: float | None = None
+) -> Child:
+    """Run Python with `arguments`; with `cache`, JAX keeps its compiled programs there; with `platform`, it runs on
+    that.
 
     Raises:
         ChildProcessError: it ended with an error.
         TimeoutError: it took longer than `limit_s`, and was stopped.
     """
     kept = {} if cache is None else {"XDG_CACHE_HOME": str(cache)}
+    on = {} if platform is None else {"JAX_PLATFORMS": platform}
     before, begin = os.times(), time.perf_counter()
     try:
         done = subprocess.run(
             [sys.executable, *arguments],
             cwd=Path(__file__).parent.parent,
-            env=os.environ | {"XLA_FLAGS": _FLAGS} | kept,
+            env=os.environ | {"XLA_FLAGS": _FLAGS} | kept | on,
             capture_output=True,
             text=True,
             timeout=limit_s,

@@ -39,6 +39,8 @@ class Competitor:
     prepare: Callable[[Case, Float[np.ndarray, "point parameter"]], Prepared]
     sizes: tuple[int, ...] | None = None
     """The only numbers of points it runs on, if not those of all."""
+    on_host: bool = False
+    """Whether it computes on the processor, whatever devices there are."""
     missing: str | None = None
     """Why it cannot run here."""
 

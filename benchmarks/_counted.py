@@ -2,35 +2,51 @@
 
 A kernel is text for LLVM before it is compiled. Here each of its blocks gets a counter, so that after a run it is known
 how often each was executed, and with it every sum, product, quotient and root in it; a product that is added at once
-counts as two. Lanes that wait for slower ones beside them count: the processor computes them all the same.
+counts as two, a quotient or a root as one. exp and log are in the text as the sums and products of their series, and
+count as these; a function of the C library counts as one. Comparing, choosing and changing signs do not count. Lanes
+that wait for slower ones beside them do: the processor computes them all the same.
 """
 
 import ctypes
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 from nashgrid.solver import _kernel
 from nashgrid.solver._kernel_code import Code, Text
 
-_OPERATION = re.compile(r"= f(?:add|sub|mul|div|neg|rem)\b[^<]*?(?:<(\d+) x )?(?:double|float)\b")
+_OPERATION = re.compile(r"= f(add|sub|mul|div|rem)\b[^<]*?(?:<(\d+) x )?(?:double|float)\b")
 _CALL = re.compile(r"= call (?:nsz )?(?:<(\d+) x )?(?:double|float)>? @(?:llvm\.)?(\w+)")
 _LABEL = re.compile(r"^\s*[\w.]+:")
 _FREE = ("fabs", "copysign", "maximum", "minimum", "maxnum", "minnum", "floor", "ceil", "trunc", "rint", "round")
 """What only moves or compares numbers."""
 
 
-def operations(line: str) -> int:
-    """How many floating-point operations an instruction is."""
+class Operations(NamedTuple):
+    """How many floating-point operations."""
+
+    every: int
+    slow: int
+    """Quotients and roots among them."""
+
+
+_NONE = Operations(0, 0)
+
+
+def operations(line: str) -> Operations:
+    """Of an instruction, over all its lanes."""
     if found := _OPERATION.search(line):
-        return int(found[1] or 1)
+        lanes = int(found[2] or 1)
+        return Operations(lanes, lanes if found[1] in ("div", "rem") else 0)
     if (found := _CALL.search(line)) and not found[2].startswith(_FREE):
-        return int(found[1] or 1) * (2 if found[2].startswith(("fma", "fmuladd")) else 1)
-    return 0
+        lanes = int(found[1] or 1)
+        together = 2 if found[2].startswith(("fma", "fmuladd")) else 1
+        return Operations(lanes * together, lanes if found[2].startswith("sqrt") else 0)
+    return _NONE
 
 
-def instrumented(text: str) -> tuple[str, list[int]]:
+def instrumented(text: str) -> tuple[str, list[Operations]]:
     """The text with a counter in each block of its first function, and the operations in each of them."""
     begin = text.index("define void @kernel")
     end = text.index("\n}", begin)
@@ -43,10 +59,10 @@ def instrumented(text: str) -> tuple[str, list[int]]:
             lines.append(f"store i64 %new_{k}, ptr {place}")
         lines.append(line)
         if _LABEL.match(line):
-            found.append(0)
+            found.append(_NONE)
             waiting = True
         elif found:
-            found[-1] += operations(line)
+            found[-1] = Operations(*(sum(both) for both in zip(found[-1], operations(line), strict=True)))
     counts = f"@counts = global [{len(found)} x i64] zeroinitializer\n"
     return counts + text[:begin] + "\n".join(lines) + text[end:], found
 
@@ -56,13 +72,14 @@ class Counter:
 
     def __init__(self) -> None:
         self.engine: Any = None
-        self.each: list[int] = []
+        self.each: list[Operations] = []
 
-    def total(self) -> int:
+    def total(self) -> Operations:
         """All so far; what runs on several cores at once is not counted right."""
         address = self.engine.get_global_value_address("counts")
         counts = (ctypes.c_int64 * len(self.each)).from_address(address)
-        return sum(count * each for count, each in zip(counts, self.each, strict=True))
+        kinds = ([each[kind] for each in self.each] for kind in range(len(_NONE)))
+        return Operations(*(sum(n * k for n, k in zip(counts, kind, strict=True)) for kind in kinds))
 
 
 @contextmanager
@@ -71,9 +88,9 @@ def counting() -> Iterator[Counter]:
     counter, plain, kept = Counter(), _kernel.compiled, _kernel.loaded
 
     def compiled(key: str | None, text: Text, careful: bool) -> Code:
-        del key  # Not to be found by those who do not count.
+        del key, careful  # Not to be found by those who do not count, and not to be fast.
         counted, counter.each = instrumented(text.text)
-        code = plain(None, text._replace(text=counted), careful)
+        code = plain(None, text._replace(text=counted), careful=False)
         counter.engine = code.engine
         return code
 

@@ -11,32 +11,33 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart.
-_FIRST, _SECOND = ("#0072B2", "o"), ("#D55E00", "s")
+_STYLES = (("#0072B2", "o"), ("#D55E00", "s"))
+_PANELS = (
+    ("Points of a sweep", ("points_memory", "points_store"), "points", None, False),
+    ("Firms, any game", ("firms_cournot", "firms_logit"), "firms", 2.0, False),
+    ("Firms, aggregative games", ("aggregative_cournot", "aggregative_logit"), "firms", 1.0, False),
+    ("Strategies; axes of a grid", ("strategies", "axes"), "strategies of a firm, or axes", None, True),
+)
+"""Title, series, what grows, a power to compare times with, and whether there are few sizes."""
 
 
 def draw(record: dict[str, Any], file: Path) -> None:
     """Draw the record of `growth` into a PNG file."""
-    figure = Figure(figsize=(11.0, 6.4), layout="constrained")
-    panels = figure.subplots(2, 3)
-    lines(record, ("points_memory", "points_store"), "cost_s", ax=panels[0, 0])
-    panels[0, 0].set(xlabel="points of a sweep", ylabel="processor time per point (s)", title="Points")
-    lines(record, ("points_memory", "points_store"), "peak_mib", ax=panels[0, 1], linear=True)
-    panels[0, 1].set(xlabel="points of a sweep", ylabel="peak memory (MiB)", title="Points: memory")
-    lines(record, ("firms_cournot", "firms_logit"), "cost_s", ax=panels[0, 2], guide=2.0)
-    panels[0, 2].set(xlabel="firms", ylabel="processor time per point (s)", title="Firms, any game")
-    lines(record, ("aggregative_cournot", "aggregative_logit"), "cost_s", ax=panels[1, 0], guide=1.0)
-    panels[1, 0].set(xlabel="firms", ylabel="processor time per iteration (s)", title="Firms, aggregative games")
-    lines(record, ("strategies",), "cost_s", ax=panels[1, 1], few=True)
-    panels[1, 1].set(xlabel="strategies of a firm", ylabel="processor time per point (s)", title="Strategies")
-    lines(record, ("axes",), "cost_s", ax=panels[1, 2], few=True)
-    panels[1, 2].set(xlabel="axes of the grid", ylabel="processor time per point (s)", title="Axes, same points")
-    for ax in panels.flat:
-        if ax.lines:
-            ax.legend(fontsize=8, frameon=False)
+    figure = Figure(figsize=(15.0, 7.0), layout="constrained")
+    panels = figure.subplots(2, len(_PANELS))
+    for (above, below), (title, names, what, guide, few) in zip(panels.T, _PANELS, strict=True):
+        lines(record, names, "cost_s", ax=above, guide=guide, few=few)
+        lines(record, names, "peak_mib", ax=below, few=few)
+        per = record["parameters"]["series"].get(names[0], {}).get("cost", "point")
+        above.set_title(title, fontsize=10.5)
+        above.set_ylabel(f"{record['parameters']['clock']} per {per} (s)")
+        below.set(xlabel=what, ylabel="peak memory of the process (MiB)")
+        if above.lines:
+            above.legend(fontsize=8, frameon=False)
     here = record["environment"]
     machine = f"{here['devices']} x {here['device_kind']} ({here['cpu']}), jax {here['jax']}"
     figure.suptitle(f"{_message(record)}\n{machine}, float64, certified", fontsize=11)
-    FigureCanvasAgg(figure).print_figure(file, dpi=150, metadata={"Software": None})
+    FigureCanvasAgg(figure).print_figure(file, dpi=120, metadata={"Software": None})
 
 
 def lines(
@@ -47,11 +48,10 @@ def lines(
     ax: Axes,
     guide: float | None = None,
     few: bool = False,
-    linear: bool = False,
 ) -> Axes:
     """A line for each series; dotted, a power to compare them with; hollow where some points are not solved."""
     drawn = []
-    for name, (colour, marker) in zip(names, (_FIRST, _SECOND), strict=False):
+    for name, (colour, marker) in zip(names, _STYLES, strict=False):
         mine = [row for row in record["rows"] if row["series"] == name and row[what] is not None]
         if not mine:
             continue
@@ -69,7 +69,7 @@ def lines(
         reference = y[-1] * (x / x[-1]) ** guide
         ax.plot(x, reference, color="0.4", linestyle=":", linewidth=1.2, label=known.get(guide, f"power {guide:g}"))
     ax.set_xscale("log", base=2 if few else 10)
-    ax.set_yscale("linear" if linear else "log")
+    ax.set_yscale("log")
     sizes = sorted({int(value) for x, _ in drawn for value in x})
     if few:
         ax.xaxis.set_major_locator(FixedLocator(sizes))
@@ -80,9 +80,7 @@ def lines(
         ax.xaxis.set_major_locator(FixedLocator([10.0**k for k in range(low, high + 1)]))
         ax.set_xlim(10.0**low * (0.7 if 10.0**low == sizes[0] else 1.0), sizes[-1] * 1.4)
     ax.xaxis.set_minor_locator(NullLocator())
-    if linear:
-        ax.set_ylim(0.0, 1.3 * max((y.max() for _, y in drawn), default=1.0))
-    elif drawn:
+    if drawn:
         # Two decades at least, so that what hardly changes looks so.
         low, high = min(y.min() for _, y in drawn), max(y.max() for _, y in drawn)
         spare = max(1.5, 10.0 * math.sqrt(low / high))
@@ -96,9 +94,13 @@ def _message(record: dict[str, Any]) -> str:
     known = {entry["series"]: entry["exponent_larger_half"] for entry in record["exponents"]}
     parts = [
         f"with firms to the power {_power(known, ('firms_cournot', 'firms_logit'))}",
-        f"in aggregative games {_power(known, ('aggregative_cournot', 'aggregative_logit'))}",
+        f"in aggregative games {_power(known, ('aggregative_cournot', 'aggregative_logit'))} (larger half of sizes)",
     ]
-    return f"Cost grows {', '.join(parts)} (exponents of the larger half)"
+    flat = next((entry for entry in record["memory"] if entry["series"] == "points_store"), None)
+    if flat is not None:
+        (first, last), ratio = flat["sizes"], flat["ratio"]
+        parts.append(f"memory of a stored sweep x {ratio:.2f} from {first:,} to {last:,} points")
+    return f"Time grows {', '.join(parts)}"
 
 
 def _power(known: dict[str, float | None], names: tuple[str, ...]) -> str:

@@ -18,6 +18,7 @@ from nashgrid.solver._labels import EVIDENCE
 from nashgrid.solver._retry import TwoPasses
 
 from ._cases import Case
+from ._clock import on_host
 from ._competitor import MAX_STEPS, TOLERANCE, Answer, Competitor, Prepared, timed
 
 
@@ -32,6 +33,8 @@ def sweeper(name: str, method: Method, search: GlobalSearch | None) -> Competito
         compile_s = timed(lambda: made.append(kernel_of(case.game, how)))
         most = default_width(made[0])
         width = -(-len(points) // -(-len(points) // most))  # As few blocks as there must be, of the same size.
+        if not on_host() and len(points) > most:
+            width = most  # The same program for all numbers of points: compiling it takes longer than running it.
         passes = TwoPasses(case.game, how, width)
         if passes.first.kind != "kernel":
             compile_s += timed(lambda: passes.finish(passes.start(points[:width]), points[:width]))
@@ -61,3 +64,5 @@ NASHGRID = (
     sweeper("best_response", BestResponse(), None),
     sweeper("best_response_certified", BestResponse(), GlobalSearch()),
 )
+ACCELERATED = ("newton", "best_response_certified")
+"""Those that are timed on accelerators, where compiling each takes minutes."""

@@ -40,6 +40,7 @@ NASHOPT = Competitor(
     "nashopt.GNEP(...).solve point by point, as documented: it compiles at each solve",
     _prepare,
     sizes=(_POINTS,),
+    on_host=True,
     missing=None
     if importlib.util.find_spec("nashopt") and importlib.util.find_spec("qpsolvers")
     else "skipped: nashopt and qpsolvers are not installed",

@@ -34,5 +34,6 @@ NUMBA = Competitor(
     "a kernel by hand for each game: analytic derivatives, Newton, numba with fastmath on all cores; it knows that the "
     "outsiders of open_sourcing_4 are alike",
     _prepare,
+    on_host=True,
     missing=None if importlib.util.find_spec("numba") else "skipped: numba is not installed",
 )

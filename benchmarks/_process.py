@@ -4,6 +4,7 @@
 """
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -12,14 +13,17 @@ from typing import Any
 
 import jax
 
+from ._deadline import Deadline
+
 FLAGS = os.environ.get("XLA_FLAGS", "")
 """As they were before `configure` added to them."""
 
 
-def in_a_process(*, quick: bool, say: Callable[[str], None]) -> list[dict[str, Any]]:
-    """The rows of the competitors that are not nashgrid."""
+def in_a_process(*, quick: bool, minutes: float = math.inf, say: Callable[[str], None]) -> list[dict[str, Any]]:
+    """The rows of the competitors that are not nashgrid; none is begun after so many minutes."""
+    limit = [] if math.isinf(minutes) else [f"--minutes={max(minutes, 0.0):.3f}"]
     child = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks._process", *(["--quick"] if quick else [])],
+        [sys.executable, "-m", "benchmarks._process", *(["--quick"] if quick else []), *limit],
         env=os.environ | {"XLA_FLAGS": FLAGS},
         stdout=subprocess.PIPE,
         text=True,
@@ -43,7 +47,10 @@ def main(arguments: list[str]) -> None:
 
     jax.config.update("jax_enable_x64", True)
     jax.config.update("jax_default_matmul_precision", "highest")
-    record = throughput.of_peers(quick="--quick" in arguments, say=lambda line: print(line, flush=True))
+    minutes = next((float(a.partition("=")[2]) for a in arguments if a.startswith("--minutes=")), math.inf)
+    record = throughput.of_peers(
+        quick="--quick" in arguments, say=lambda line: print(line, flush=True), deadline=Deadline(60.0 * minutes)
+    )
     print(json.dumps({"rows": record["rows"]}), flush=True)
 
 

@@ -45,5 +45,6 @@ SCIPY = Competitor(
     "scipy.optimize.root (hybr) point by point; conditions and Jacobian compiled by JAX",
     _prepare,
     sizes=(_POINTS,),
+    on_host=True,
     missing=None if importlib.util.find_spec("scipy") else "skipped: scipy is not installed",
 )

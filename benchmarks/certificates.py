@@ -22,6 +22,8 @@ from nashgrid.solver._devices import MOST
 from nashgrid.solver._kernel import Kernel, kernel
 
 from ._brute_force import COARSE, LINE, SQUARE, gains_on_grid, some_equilibrium
+from ._clock import on_host
+from ._deadline import NONE, Deadline
 from ._environment import commit, environment, load, now
 from ._random_games import FAMILIES, Constructed, Family
 
@@ -34,8 +36,11 @@ REFUSED = 1000
 QUICK = 100
 
 
-def run(out: Path, *, quick: bool = False, say: Callable[[str], None] = print) -> dict[str, Any]:
-    """The record: one row for each family of games. A run that was stopped goes on behind its last whole family."""
+def run(
+    out: Path, *, quick: bool = False, say: Callable[[str], None] = print, deadline: Deadline = NONE
+) -> dict[str, Any]:
+    """The record: one row for each family of games. A run that was stopped, or whose time was up, goes on behind its
+    last whole family."""
     part = out / "certificates.part.json"
     record = _record(quick)
     if part.exists() and _same(before := json.loads(part.read_text()), record):
@@ -43,6 +48,8 @@ def run(out: Path, *, quick: bool = False, say: Callable[[str], None] = print) -
     done = {row["family"]: row for row in record["rows"]}
     for family in FAMILIES:
         row = done.get(family.name)
+        if row is None and deadline.over():
+            raise TimeoutError(f"the time was up before {family.name}; the same command goes on there.")
         if row is None:
             row = _family(family, max(family.games // QUICK, 1) if quick else family.games)
             record["rows"].append(row)
@@ -136,6 +143,8 @@ def _solved(games: Game, tol: float) -> tuple[np.ndarray, ...]:
 
 @functools.cache
 def _kernel(structure: Any, shapes: tuple[tuple[int, ...], ...], dtype: Any, tol: float) -> Kernel | None:
+    if not on_host():
+        return None
     sizes = [int(np.prod(shape)) for shape in shapes]
 
     def one(_: tuple[()], row: jax.Array) -> tuple[jax.Array, ...]:
@@ -148,7 +157,7 @@ def _kernel(structure: Any, shapes: tuple[tuple[int, ...], ...], dtype: Any, tol
 
 @functools.partial(jax.jit, static_argnames="tol")
 def _program(games: Game, tol: float) -> tuple[jax.Array, ...]:
-    return jax.lax.map(functools.partial(_one, tol=tol), games, batch_size=TOGETHER)
+    return jax.lax.map(functools.partial(_one, tol=tol), games, batch_size=TOGETHER if on_host() else BLOCK)
 
 
 def _one(game: Game, tol: float) -> tuple[jax.Array, ...]:

@@ -2,7 +2,9 @@
 
 Every measurement is a process of its own, so that its memory is that of nothing else; the first call, which compiles,
 is timed apart, and the median of the later ones counts. A size that would take too long or too much memory, going by
-the sizes before, is skipped, and said to be. Exponents are slopes in logarithms: 1 is linear, 2 the square.
+the sizes before, is skipped, and said to be; so is what is left when the time is up. Exponents are slopes in
+logarithms: 1 is linear, 2 the square. What is the same at all sizes counts least in those of the larger half; of memory
+the hundreds of MiB that a process has before it solves anything do not count.
 """
 
 import math
@@ -17,20 +19,24 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ._child import child
+from ._clock import clock_name, on_host
+from ._deadline import NONE, OVER, Deadline
 from ._environment import commit, environment, load, now
 from ._growth_figure import draw
 
-LIMIT_S = 60.0
+LIMIT_S = 90.0
 """A size is skipped if a call would take longer than this, going by the two sizes before."""
 PROCESS_S = 600.0
 """The most that a process may take, compiling included."""
 REPEATED_S = 5.0
 """Calls are repeated up to three times, until this has passed."""
-BYTES = {"points_memory": 300.0, "points_store": 300.0}
+BYTES = {"points_memory": 60.0, "points_store": 40.0}
 """What a point of a sweep needs at most: in memory, or on the disk."""
+SEVERAL_BLOCKS = 10**6
+"""Points of which a sweep has several blocks."""
 NUMBERS = (
     "points", "first_s", "first_cpu_s", "seconds", "cpu_s", "median_s", "cost_s", "steps", "residual_max",
-    "share_successful", "idle_mib", "peak_mib",
+    "share_successful", "idle_mib", "peak_mib", "device_peak_mib",
 )  # fmt: skip
 
 
@@ -49,29 +55,31 @@ class Series(NamedTuple):
 
 
 _POINTS = tuple(10**k for k in range(2, 9))
-_DENSE = (2, 5, 10, 20, 50, 100, 200, 400, 800)
-_MANY = tuple(10**k for k in range(1, 7))
+_DENSE = (10, 30, 100, 300, 1000)
+_MANY = tuple(10**k for k in range(2, 7))
 SERIES = {
-    "points_memory": Series("sweep in memory", "points", "point", _POINTS, (10**2, 10**4, 10**5), 0.0),
-    "points_store": Series("sweep into a store", "points", "point", _POINTS, (10**4, 10**5), 0.0),
-    "firms_cournot": Series("linear Cournot, as any game", "firms", "point", _DENSE, (2, 10, 40), 2.0),
+    "points_memory": Series("sweep in memory", "points", "point", _POINTS, (10**2, 10**4, 10**6), 0.0),
+    "points_store": Series("sweep into a store", "points", "point", _POINTS, (10**6, 10**7), 0.0),
+    "firms_cournot": Series("linear Cournot, as any game", "firms", "point", _DENSE, (10, 30, 100), 2.0),
     "firms_logit": Series("logit prices, as any game", "firms", "point", _DENSE, (), 2.0),
     "aggregative_cournot": Series(
         "linear Cournot, aggregative", "firms", "iteration", _MANY, (10**2, 10**4, 10**5), 1.0
     ),
     "aggregative_logit": Series("logit prices, aggregative", "firms", "iteration", _MANY, (), 1.0),
-    "strategies": Series("logit prices, two firms", "strategies of a firm", "point", (1, 2, 3, 4, 6, 8), (1, 2)),
-    "axes": Series("4,096 points of a sweep", "axes", "point", (1, 2, 3, 4), (1, 3), 0.0),
+    "strategies": Series("logit prices, two firms: strategies", "strategies of a firm", "point", (1, 2, 4, 8), (1, 2)),
+    "axes": Series("4,096 points of a sweep: axes", "axes", "point", (1, 2, 3, 4), (1, 3), 0.0),
 }
 
 
-def run(out: Path, *, quick: bool = False, say: Callable[[str], None] = print) -> dict[str, Any]:
+def run(
+    out: Path, *, quick: bool = False, say: Callable[[str], None] = print, deadline: Deadline = NONE
+) -> dict[str, Any]:
     """The record: one row for each series and size, the exponents, and a figure of them in `out`."""
     here, began, rows = environment(), now(), []
     for name, series in SERIES.items():
         before: list[dict[str, Any]] = []
         for size in series.quick if quick else series.sizes:
-            row = _row(name, size, before)
+            row = _row(name, size, before, deadline)
             rows.append(row)
             say(f"{name:<20}{size:>12,}  {summary(row)}")
             if row["note"] is not None:
@@ -86,34 +94,35 @@ def run(out: Path, *, quick: bool = False, say: Callable[[str], None] = print) -
         "parameters": {
             "quick": quick,
             "limit_s": LIMIT_S,
-            "cost": "median processor time of a call over its points, or over the iterations of its one point",
+            "clock": clock_name(),
+            "cost": f"median {clock_name()} of a call over its points, or over the iterations of its one point",
             "residual": "that of the certificates, the largest",
-            "peak_mib": "the most memory of the whole process, compiling included",
+            "peak_mib": "the most memory of the whole process, compiling included; idle_mib is what imports take",
             "series": {name: series._asdict() for name, series in SERIES.items()},
         },
         "rows": rows,
         "exponents": [_exponent(name, series, rows) for name, series in SERIES.items()],
-        "memory": _memory(rows),
+        "memory": [entry for name in SERIES if (entry := _memory(name, rows))],
     }
     draw(record, out / "growth.png")
     return record
 
 
-def _row(name: str, size: int, before: list[dict[str, Any]]) -> dict[str, Any]:
-    row: dict[str, Any] = (
-        {"series": name, "size": size} | dict.fromkeys(NUMBERS) | {"note": _reason(name, size, before)}
-    )
-    if row["note"] is not None:
+def _row(name: str, size: int, before: list[dict[str, Any]], deadline: Deadline) -> dict[str, Any]:
+    note = OVER if deadline.over() else _reason(name, size, before)
+    row: dict[str, Any] = {"series": name, "size": size} | dict.fromkeys(NUMBERS) | {"note": note}
+    if note is not None:
         return row
+    limit = min(PROCESS_S, deadline.left())
     try:
-        said = child("-m", "benchmarks._growth_measure", name, str(size), str(REPEATED_S), limit_s=PROCESS_S).said
+        said = child("-m", "benchmarks._growth_measure", name, str(size), str(REPEATED_S), limit_s=limit).said
     except ChildProcessError as error:
         return row | {"note": f"failed: {error}"}
     except TimeoutError:
-        return row | {"note": f"stopped after {PROCESS_S:.0f} s"}
+        return row | {"note": f"stopped after {limit:.0f} s"}
     share = said["steps"] if SERIES[name].cost == "iteration" else said["points"]
     # Processor time of sweeps is of all cores; a call waits for it divided among them.
-    cost = statistics.median(said["cpu_s"]) / share
+    cost = statistics.median(said["cpu_s" if on_host() else "seconds"]) / share
     return row | said | {"median_s": statistics.median(said["seconds"]), "cost_s": cost}
 
 
@@ -168,14 +177,19 @@ def _exponent(name: str, series: Series, rows: list[dict[str, Any]]) -> dict[str
     }
 
 
-def _memory(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """By how much the peak of a stored sweep grows from a hundred thousand points, several blocks, on."""
-    chunked = [row for row in rows if row["series"] == "points_store" and row["size"] >= 10**5 and row["peak_mib"]]
-    if len(chunked) < 2:
-        return {"points": [row["size"] for row in chunked], "peak_ratio": None}
+def _memory(name: str, rows: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """By how much the peak grows from the smallest size to the largest; of a stored sweep from several blocks on."""
+    least = SEVERAL_BLOCKS if name == "points_store" else 0
+    mine = [row for row in rows if row["series"] == name and row["size"] >= least and row["peak_mib"]]
+    if len(mine) < 2:
+        return None
+    first, last = mine[0], mine[-1]
     return {
-        "points": [chunked[0]["size"], chunked[-1]["size"]],
-        "peak_ratio": chunked[-1]["peak_mib"] / chunked[0]["peak_mib"],
+        "series": name,
+        "in": SERIES[name].size,
+        "sizes": [first["size"], last["size"]],
+        "peak_mib": [first["peak_mib"], last["peak_mib"]],
+        "ratio": last["peak_mib"] / first["peak_mib"],
     }
 
 
@@ -205,8 +219,10 @@ def table(record: dict[str, Any]) -> str:
             f"{entry['series']}: {entry['of']} grows with {entry['in']} to the power {entry['exponent']:.2f}, "
             f"{last:.2f} in the larger half{goal}"
         )
-    ratio = record["memory"]["peak_ratio"]
-    if ratio is not None:
-        first, last = record["memory"]["points"]
-        lines.append(f"peak memory of a stored sweep: x {ratio:.2f} from {first:,} to {last:,} points")
+    for entry in record["memory"]:
+        (small, large), (first, last) = entry["sizes"], entry["peak_mib"]
+        lines.append(
+            f"{entry['series']}: peak memory from {first:,.0f} MiB at {small:,} to {last:,.0f} MiB at {large:,} "
+            f"{entry['in']}, x {entry['ratio']:.2f}"
+        )
     return "\n".join(lines)

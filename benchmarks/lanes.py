@@ -7,7 +7,6 @@ with what a hard point costs where all are hard, none of which waits for an easy
 """
 
 import statistics
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,9 @@ from nashgrid.solver._axes import knobs
 from nashgrid.solver._devices import How, default_width, kernel_of
 from nashgrid.solver._retry import TwoPasses
 
+from ._clock import clock, clock_name
 from ._competitor import MAX_STEPS, TOLERANCE
+from ._deadline import NONE, OVER, Deadline
 from ._environment import commit, environment, load, now
 from ._flat import FlatTops
 
@@ -46,11 +47,16 @@ def points(count: int, share: float) -> np.ndarray:
     return np.column_stack([hard, sizes])
 
 
-def run(out: Path, *, quick: bool = False, say: Callable[[str], None] = print) -> dict[str, Any]:
-    """The record: a row for each method and share of hard points."""
+def run(
+    out: Path, *, quick: bool = False, say: Callable[[str], None] = print, deadline: Deadline = NONE
+) -> dict[str, Any]:
+    """The record: a row for each method and share of hard points; no method is begun when the time is up."""
     del out
     here, began, rows = environment(), now(), []
     for name in METHODS:
+        if deadline.over():
+            say(f"{name:<25}{OVER}")
+            continue
         rows += measured(name, QUICK_POINTS if quick else POINTS)
         for row in rows[-len(SHARES) :]:
             say(line(row))
@@ -67,7 +73,7 @@ def run(out: Path, *, quick: bool = False, say: Callable[[str], None] = print) -
             "seed": SEED,
             "game": "FlatTops: hard points have payoffs that fall with a power of the distance to a best quantity",
             "power": {name: power for name, (_, _, power) in METHODS.items()},
-            "cost": "median processor time; throughput is relative to that without hard points",
+            "cost": f"median {clock_name()}; throughput is relative to that without hard points",
             "bound_steps": "1 / (1 - s + s k), with a share s of points that need k times as many steps",
             "bound_cost": "the same with k times the processor time, where all points are hard",
             "most_lost_at_one_percent": LOSS,
@@ -85,23 +91,23 @@ def measured(name: str, count: int) -> list[dict[str, Any]]:
     passes = TwoPasses(game, how, width)
     given = {share: points(count if share < 1.0 else max(count // 20, 1), share) for share in SHARES}
     found: dict[float, dict[str, np.ndarray]] = {}
-    cpu_s: dict[float, list[float]] = {share: [] for share in SHARES}
+    cost_s: dict[float, list[float]] = {share: [] for share in SHARES}
     for _ in range(1 + REPETITIONS):
         for share, rows in given.items():
-            begin = time.process_time()
+            begin = clock()
             parts = [
                 passes.finish(passes.start(rows[i : i + width]), rows[i : i + width])[0] for i in _blocks(rows, width)
             ]
-            cpu_s[share].append(time.process_time() - begin)
+            cost_s[share].append(clock() - begin)
             found[share] = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
     accepted = Status.first_order if search is None else Status.successful
-    rows = [_row(name, share, given[share][:, 0] > 0, found[share], cpu_s[share][1:], accepted) for share in SHARES]
+    rows = [_row(name, share, given[share][:, 0] > 0, found[share], cost_s[share][1:], accepted) for share in SHARES]
     easy, hard = rows[0], rows[-1]
     for row in rows:
-        share, speed = row["share"], row["points_per_cpu_s"]
-        row["relative"] = speed / easy["points_per_cpu_s"]
+        share, speed = row["share"], row["points_per_s"]
+        row["relative"] = speed / easy["points_per_s"]
         row["bound_steps"] = _bound(share, hard["steps_hard"] / easy["steps_easy"])
-        row["bound_cost"] = _bound(share, easy["points_per_cpu_s"] / hard["points_per_cpu_s"])
+        row["bound_cost"] = _bound(share, easy["points_per_s"] / hard["points_per_s"])
         row["program"] = passes.first.kind
     return rows
 
@@ -115,15 +121,15 @@ def _blocks(rows: np.ndarray, width: int) -> range:
 
 
 def _row(
-    name: str, share: float, hard: np.ndarray, found: dict[str, np.ndarray], cpu_s: list[float], accepted: Status
+    name: str, share: float, hard: np.ndarray, found: dict[str, np.ndarray], cost_s: list[float], accepted: Status
 ) -> dict[str, Any]:
     steps, residual = found["steps"], found.get("residual")
     return {
         "method": name,
         "share": share,
         "points": len(hard),
-        "cpu_s": cpu_s,
-        "points_per_cpu_s": len(hard) / statistics.median(cpu_s),
+        "cost_s": cost_s,
+        "points_per_s": len(hard) / statistics.median(cost_s),
         "steps_easy": None if hard.all() else float(np.mean(steps[~hard])),
         "steps_hard": float(np.mean(steps[hard])) if hard.any() else None,
         "share_accepted": float(np.mean(found["status"] == accepted)),
@@ -136,9 +142,9 @@ def line(row: dict[str, Any]) -> str:
     steps = " and ".join(f"{row[key]:.1f}" for key in ("steps_easy", "steps_hard") if row[key] is not None)
     residual = "" if row["residual_max"] is None else f", residual {row['residual_max']:.0e}"
     return (
-        f"{row['method']:<25}{row['share']:>7.1%} hard: {row['points_per_cpu_s']:>10,.0f} points per processor second, "
-        f"x {row['relative']:.2f} (at most {row['bound_steps']:.2f} by steps, {row['bound_cost']:.2f} by cost), "
-        f"{steps} steps, accepted {row['share_accepted']:.2%}{residual}"
+        f"{row['method']:<25}{row['share']:>7.1%} hard: {row['points_per_s']:>10,.0f} points a second of "
+        f"{clock_name()}, x {row['relative']:.2f} (at most {row['bound_steps']:.2f} by steps, "
+        f"{row['bound_cost']:.2f} by cost), {steps} steps, accepted {row['share_accepted']:.2%}{residual}"
     )
 
 

@@ -1,59 +1,62 @@
-"""How near kernels come to what a core can do: operations per second against operations per byte.
+"""How near kernels come to what a machine can do: operations per second against operations per byte.
 
-The most a core computes is measured by a kernel that only multiplies and adds, the most it moves by copying an array
-that no cache holds. A point moves its parameters in and its results out; all between stays in registers and caches, so
-kernels should be bound by arithmetic, not by memory. How long roots, quotients and comparisons take is not in the roof.
+The most that it computes and moves is measured (`_peaks`), and what a point needs is counted (`_demand`): operations in
+the running kernel, and as bytes a point's parameters in and its results out, as all between stays in registers and
+caches. A point cannot take less time than the longest of three: its operations at the rate of products that are added,
+its quotients and roots at that of quotients, its bytes at that of a copy. That one is the game's bound, and what the
+game reaches of it is its share. Comparing and choosing, which certificates do a lot of, are in none of them.
 """
 
 import statistics
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import equinox as eqx
 import jax
-import jax.numpy as jnp
-import numpy as np
 
-from nashgrid.solver import BestResponse, GlobalSearch, Newton
 from nashgrid.solver import _devices as devices_module
-from nashgrid.solver._axes import knobs
-from nashgrid.solver._devices import How, KernelLanes, kernel_of
-from nashgrid.solver._kernel import Kernel
+from nashgrid.solver._devices import KernelLanes, kernel_of, whole
 
-from ._cases import Case, cases
+from ._clock import clock, clock_name, failed, on_host
 from ._competitor import MAX_STEPS, TOLERANCE
-from ._counted import counting
+from ._deadline import NONE, OVER, Deadline
+from ._demand import COUNTED, SAMPLE, demand, of_functions
 from ._environment import commit, environment, load, now
+from ._peaks import UNITS, Peaks
 from ._roofline_figure import draw
+from ._tasks import Task, names, task
 
-METHODS = {"newton": (Newton(), None), "best_response_certified": (BestResponse(), GlobalSearch())}
 QUICK_GAMES = ("linear_cournot_2", "isoelastic_cournot_2")
-POINTS = 16_384
-COUNTED = 256
-"""Points at a time while operations are counted: one core's."""
-SAMPLE = 8
-REPETITIONS = 3
-_CHAINS, _TURNS = 32, 4096
-_COPIED = 2**25
-_CERTIFIED_FIRMS = 2
-"""The most firms with a certificate: of more of them kernels are compiled, twice here, for longer than it matters."""
+POINTS = 2**17
+ACCELERATED = 2**20
+"""Points of a call: on a processor, and on an accelerator."""
+FEWEST = 2**10
+REPETITIONS = 9
+NUMBERS = (
+    "flop", "quotients", "bytes", "steps", "seconds", "seconds_median", "intensity", "flop_per_s", "bounds_s",
+    "bound_by", "share", "points_per_s", "points_per_s_at_most", "transfer_s",
+)  # fmt: skip
 
 
-def run(out: Path, *, quick: bool = False, say: Callable[[str], None] = print) -> dict[str, Any]:
+def run(
+    out: Path, *, quick: bool = False, say: Callable[[str], None] = print, deadline: Deadline = NONE
+) -> dict[str, Any]:
     """The record: the peaks, a row for each game and method, and a figure in `out`."""
     here, began = environment(), now()
-    peak = {"flop_per_s": arithmetic_peak(), "bytes_per_s": copy_peak()}
-    say(f"a core: {peak['flop_per_s'] / 1e9:.1f} Gflop/s, {peak['bytes_per_s'] / 1e9:.1f} GB/s")
+    peaks = Peaks()
+    peaks.measure()
+    say(peak_line(peaks.record()))
     rows = []
-    for name, case in cases().items():
+    for name, method in names(first=not on_host()):
         if quick and name not in QUICK_GAMES:
             continue
-        for method, (_, search) in METHODS.items():
-            if search is not None and case.firms > _CERTIFIED_FIRMS:
-                continue
-            rows.append(measured(case, method))
-            say(line(rows[-1], peak))
+        given = task(name, method)
+        row = {"game": name, "title": given.title, "method": method} | dict.fromkeys(NUMBERS)
+        rows.append(row | ({"note": OVER} if deadline.over() else measured(given, peaks)))
+        say(line(judged(rows[-1], peaks.best())))
+    # Against the best of all rounds, those between the games included.
+    rows = [judged(row, peaks.best()) for row in rows]
     here["load_average"] = [here["load_average"], load()]
     record = {
         "benchmark": "roofline",
@@ -62,99 +65,121 @@ def run(out: Path, *, quick: bool = False, say: Callable[[str], None] = print) -
         "environment": here,
         "parameters": {
             "quick": quick,
-            "points": POINTS,
+            "points": POINTS if on_host() else ACCELERATED,
             "tolerance": TOLERANCE,
-            "flop": "counted in the running kernel; a product that is added is two; lanes that wait count",
+            "flop": "counted in the running kernel; a product that is added is two, a quotient or a root one; lanes "
+            "that wait count",
+            "flop_of": of_functions() if on_host() else None,
+            "counted_points": SAMPLE * COUNTED,
             "bytes": "parameters in, results out",
-            "seconds": "median processor time, of one pass with all steps",
+            "seconds": f"of a point: {clock_name()} of all its steps at once, least of {REPETITIONS}",
+            "bounds_s": "operations, quotients and bytes of a point, each at the rate of its peak",
+            "transfer_s": "bytes of a point, at the faster of the rates from and to the host",
+            "peaks": {name: UNITS[name] for name in peaks.best()},
         },
-        "peak": peak,
+        "peak": peaks.record(),
         "rows": rows,
     }
     draw(record, out / "roofline.png")
     return record
 
 
-def measured(case: Case, method: str) -> dict[str, Any]:
-    """What a point of a game costs by a method."""
-    way, search = METHODS[method]
-    how = How(knobs(case.game, tuple(case.columns), "axes"), (), way, TOLERANCE, MAX_STEPS, search)
-    points = case.points(POINTS)
-    with counting() as counter:
-        devices_module._kernel.cache_clear()
-        made = kernel_of(case.game, how)
-        row: dict[str, Any] = {"game": case.name, "title": case.title, "method": method}
-        if made is None:
-            return row | dict.fromkeys(("flop", "bytes", "seconds", "steps", "intensity", "flop_per_s"))
-        lanes = KernelLanes(case.game, made, MAX_STEPS, COUNTED, final=True)
-        for first in range(0, SAMPLE * COUNTED, COUNTED):
-            part = points[first : first + COUNTED]
-            lanes.finish(lanes.start(part), part)
-        flop = counter.total() / (SAMPLE * COUNTED)
-    devices_module._kernel.cache_clear()
-    made = kernel_of(case.game, how)
+def measured(given: Task, peaks: Peaks) -> dict[str, Any]:
+    """What a point of a game needs, and what it takes; a round of the peaks beside it."""
+    try:
+        needed = demand(given)
+        if needed["flop"] is None:
+            return {"note": "no kernel"}
+        call, count = _on_cores(given) if on_host() else _on_accelerator(given)
+    except (jax.errors.JaxRuntimeError, ChildProcessError, TimeoutError) as error:
+        return {"note": failed(error)}
+    times = []
+    for _ in range(REPETITIONS):
+        begin = clock()
+        call()
+        times.append((clock() - begin) / count)
+    peaks.measure()
+    return needed | {"seconds": min(times), "seconds_median": statistics.median(times), "note": None}
+
+
+def _on_cores(given: Task) -> tuple[Callable[[], Any], int]:
+    made = kernel_of(given.problem, given.how)
     assert made is not None
-    lanes, times, found = KernelLanes(case.game, made, MAX_STEPS, POINTS, final=True), [], {}
-    for _ in range(1 + REPETITIONS):
-        begin = time.process_time()
-        found = lanes.finish(lanes.start(points), points)
-        times.append(time.process_time() - begin)
-    seconds = statistics.median(times[1:]) / POINTS
-    moved = made.bytes_of_results() + points.itemsize * points.shape[1]
+    lanes, points = KernelLanes(given.problem, made, MAX_STEPS, POINTS, final=True), given.points(POINTS)
+
+    def call() -> Any:
+        return lanes.finish(lanes.start(points), points)
+
+    call()
+    return call, POINTS
+
+
+def _on_accelerator(given: Task) -> tuple[Callable[[], Any], int]:
+    """With points and results where they are computed; fewer at a time if its memory is too small."""
+    program = devices_module.program(given.problem, given.how)
+    arrays, count = eqx.partition(given.problem, eqx.is_array)[0], ACCELERATED
+    while True:
+        points = jax.device_put(given.points(whole(count)))
+
+        def call(points: Any = points) -> Any:
+            return jax.block_until_ready(program(arrays, points))
+
+        try:
+            call()
+            return call, len(points)
+        except jax.errors.JaxRuntimeError as error:
+            if "RESOURCE_EXHAUSTED" not in str(error) or count <= FEWEST:
+                raise
+            count //= 2
+
+
+def judged(row: dict[str, Any], peak: dict[str, float]) -> dict[str, Any]:
+    """A row with its bounds, and its share of the one that binds."""
+    if row["note"] is not None:
+        return row
+    links = [peak[name] for name in ("bytes_in_per_s", "bytes_out_per_s") if name in peak]
+    bounds = {
+        "arithmetic": row["flop"] / peak["flop_per_s"],
+        "quotients": row["quotients"] / peak["quotients_per_s"],
+        "memory": row["bytes"] / peak["bytes_per_s"],
+    }
+    bound = max(bounds, key=bounds.__getitem__)
     return row | {
-        "flop": flop,
-        "bytes": moved,
-        "seconds": seconds,
-        "steps": float(np.mean(found["steps"])),
-        "intensity": flop / moved,
-        "flop_per_s": flop / seconds,
+        "intensity": row["flop"] / row["bytes"],
+        "flop_per_s": row["flop"] / row["seconds"],
+        "bounds_s": bounds,
+        "bound_by": bound,
+        "share": bounds[bound] / row["seconds"],
+        "points_per_s": 1.0 / row["seconds"],
+        "points_per_s_at_most": 1.0 / bounds[bound],
+        # Not in the seconds, as points and results stay where they are.
+        "transfer_s": row["bytes"] / max(links) if links else None,
     }
 
 
-def arithmetic_peak() -> float:
-    """Operations per second of a kernel that only multiplies and adds, in chains that do not wait for each other."""
-
-    def chains(_shared: Any, row: jax.Array) -> list[jax.Array]:
-        begin = [row[0] + float(k) for k in range(_CHAINS)]
-
-        def turn(_: Any, xs: list[jax.Array]) -> list[jax.Array]:
-            return [x * row[1] + row[2] for x in xs]
-
-        return jax.lax.fori_loop(0, _TURNS, turn, begin)
-
-    made = Kernel(chains, (), jax.ShapeDtypeStruct((3,), jnp.result_type(float)), 100_000)
-    rows = np.tile([1.0, 0.5, 0.25], (COUNTED, 1))
-    times = []
-    for _ in range(2 + REPETITIONS):
-        begin = time.process_time()
-        made.run((), rows)
-        times.append(time.process_time() - begin)
-    return 2.0 * _CHAINS * _TURNS * COUNTED / min(times)
+def peak_line(peak: dict[str, Any]) -> str:
+    """The peaks as text."""
+    parts = [
+        f"{peak[name] / 1e9:.2f} G {what} a second (median {peak['median'][name] / 1e9:.2f})"
+        for name, what in UNITS.items()
+        if name in peak
+    ]
+    return f"a {peak['of']}: " + "; ".join(parts)
 
 
-def copy_peak() -> float:
-    """Bytes that are read and written per second, copying more than caches hold."""
-    source = np.ones(_COPIED)
-    target = np.zeros_like(source)
-    times = []
-    for _ in range(2 + REPETITIONS):
-        begin = time.process_time()
-        np.copyto(target, source)
-        times.append(time.process_time() - begin)
-    return 2.0 * source.nbytes / min(times)
-
-
-def line(row: dict[str, Any], peak: dict[str, float]) -> str:
+def line(row: dict[str, Any]) -> str:
     """A row as text."""
     begin = f"{row['game']:<26}{row['method']:<25}"
-    if row["flop"] is None:
-        return f"{begin}no kernel"
+    if row["note"] is not None:
+        return f"{begin}{row['note']}"
     return (
-        f"{begin}{row['flop']:>9,.0f} flop and {row['bytes']:>5,} bytes a point: {row['intensity']:>7.1f} flop/byte, "
-        f"{row['flop_per_s'] / 1e9:>6.2f} Gflop/s, {row['flop_per_s'] / peak['flop_per_s']:.0%} of the peak"
+        f"{begin}{row['flop']:>9,.0f} flop, {row['quotients']:>7,.1f} of them quotients, and {row['bytes']:>5,} bytes "
+        f"a point: {row['intensity']:>7.1f} flop/byte, {row['flop_per_s'] / 1e9:>6.2f} Gflop/s; "
+        f"{row['points_per_s']:.3g} points a second, at most {row['points_per_s_at_most']:.3g} by "
+        f"{row['bound_by']}, of which it reaches {row['share']:.1%}"
     )
 
 
 def table(record: dict[str, Any]) -> str:
-    """All rows."""
-    return "\n".join(line(row, record["peak"]) for row in record["rows"])
+    """The peaks and all rows."""
+    return "\n".join([peak_line(record["peak"]), *map(line, record["rows"])])

@@ -15,9 +15,11 @@ import jax
 import numpy as np
 
 from ._cases import SEED, Case, cases
+from ._clock import failed, on_host
 from ._competitor import MAX_STEPS, TOLERANCE, Answer, Competitor, timed
+from ._deadline import NONE, OVER, Deadline
 from ._environment import commit, environment, load, now
-from ._nashgrid import NASHGRID
+from ._nashgrid import ACCELERATED, NASHGRID
 from ._nashopt import NASHOPT
 from ._numba import NUMBA
 from ._optimistix import OPTIMISTIX
@@ -31,6 +33,9 @@ PEERS = (NASHOPT, SCIPY, PLAIN, OPTIMISTIX, NUMBA)
 SIZES = (10**2, 10**3, 10**4, 10**5, 10**6)
 QUICK_SIZES = (10**2, 10**4)
 QUICK_GAMES = ("linear_cournot_2", "isoelastic_cournot_2", "logit_bertrand_3")
+DEVICE_SIZES, QUICK_DEVICE_SIZES = (10**6, 10**7), (10**6,)
+DEVICE_GAMES = ("linear_cournot_2", "isoelastic_cournot_5", "logit_bertrand_3", "open_sourcing_4")
+"""The same on an accelerator, where a program takes longer to compile, and is fast with millions of points only."""
 REPETITIONS = 3
 SHORTEST_S = 0.02
 """What takes less by the first run is run several times in each repetition."""
@@ -43,35 +48,53 @@ NUMBERS = (
 _PLATFORMS = ("cpu", "gpu")
 
 
-def run(*, quick: bool = False, say: Callable[[str], None] = print) -> dict[str, Any]:
+def run(*, quick: bool = False, say: Callable[[str], None] = print, deadline: Deadline = NONE) -> dict[str, Any]:
     """The record: environment, parameters and one row for each game, competitor and number of points."""
     chosen, sizes = _work(quick)
-    others = in_a_process(quick=quick, say=say)
-    record = measure(chosen, NASHGRID, sizes, say)
+    ours, peers = competitors()
+    if on_host():
+        others = in_a_process(quick=quick, minutes=deadline.left() / 120.0, say=say)
+        record = measure(chosen, ours, sizes, say, deadline)
+    else:  # Rows of nashgrid are wanted most.
+        record = measure(chosen, ours, sizes, say, deadline)
+        others = in_a_process(quick=quick, minutes=deadline.left() / 60.0, say=say)
     record["parameters"]["quick"] = quick
-    competitors = {c.name: c.description for c in PEERS} | record["parameters"]["competitors"]
+    described = {c.name: c.description for c in peers} | record["parameters"]["competitors"]
     record["parameters"] |= {
-        "competitors": competitors,
-        "process": {"of their own": [c.name for c in PEERS], "with XLA_FLAGS": FLAGS},
+        "competitors": described,
+        "process": {"of their own": [c.name for c in peers], "with XLA_FLAGS": FLAGS},
     }
     order = {case.name: k for k, case in enumerate(chosen)}
     record["rows"] = sorted([*others, *record["rows"]], key=lambda row: order[row["game"]])
     return record
 
 
-def of_peers(*, quick: bool, say: Callable[[str], None]) -> dict[str, Any]:
+def of_peers(*, quick: bool, say: Callable[[str], None], deadline: Deadline = NONE) -> dict[str, Any]:
     """The record of the competitors that are not nashgrid."""
     chosen, sizes = _work(quick)
-    return measure(chosen, PEERS, sizes, say)
+    return measure(chosen, competitors()[1], sizes, say, deadline)
+
+
+def competitors() -> tuple[tuple[Competitor, ...], tuple[Competitor, ...]]:
+    """nashgrid's ways, and its peers: on an accelerator those that run there."""
+    if on_host():
+        return NASHGRID, PEERS
+    return tuple(c for c in NASHGRID if c.name in ACCELERATED), tuple(c for c in PEERS if not c.on_host)
 
 
 def _work(quick: bool) -> tuple[list[Case], tuple[int, ...]]:
     every = cases()
+    if not on_host():
+        return [every[name] for name in DEVICE_GAMES], QUICK_DEVICE_SIZES if quick else DEVICE_SIZES
     return ([every[name] for name in QUICK_GAMES], QUICK_SIZES) if quick else (list(every.values()), SIZES)
 
 
 def measure(
-    chosen: Iterable[Case], competitors: Iterable[Competitor], sizes: tuple[int, ...], say: Callable[[str], None]
+    chosen: Iterable[Case],
+    competitors: Iterable[Competitor],
+    sizes: tuple[int, ...],
+    say: Callable[[str], None],
+    deadline: Deadline = NONE,
 ) -> dict[str, Any]:
     """The record of some cases, competitors and numbers of points."""
     chosen, competitors = list(chosen), list(competitors)
@@ -79,7 +102,7 @@ def measure(
     rows = []
     for case in chosen:
         for competitor in competitors:
-            rows += _rows(case, competitor, sizes, say)
+            rows += _rows(case, competitor, sizes, say, deadline)
     others = [p for p in _PLATFORMS if p != here["platform"]]
     unmeasured = [(p, case, c) for p in others for case in chosen for c in NASHGRID if c in competitors]
     rows += [_row(case, c, n, note="not measured", platform=p) for p, case, c in unmeasured for n in sizes]
@@ -111,17 +134,24 @@ def _described(case: Case) -> dict[str, Any]:
     return {"title": case.title, "class": type(case.game).__name__, "firms": case.firms, "uniform_in": ranges}
 
 
-def _rows(case: Case, competitor: Competitor, sizes: tuple[int, ...], say: Callable[[str], None]) -> list[dict]:
+def _rows(
+    case: Case, competitor: Competitor, sizes: tuple[int, ...], say: Callable[[str], None], deadline: Deadline
+) -> list[dict]:
     rows, last = [], None
     for size in competitor.sizes or sizes:
         # Time grows at most in proportion to the number of points.
         predicted = 0.0 if last is None else (1 + REPETITIONS) * last["median_s"] * size / last["points"]
         if competitor.missing:
             row = _row(case, competitor, size, note=competitor.missing)
+        elif deadline.over():
+            row = _row(case, competitor, size, note=OVER)
         elif predicted > LIMIT_S:
             row = _row(case, competitor, size, note=f"skipped: predicted {predicted:.0f} s")
         else:
-            row = last = _timed(case, competitor, size)
+            try:
+                row = last = _timed(case, competitor, size)
+            except jax.errors.JaxRuntimeError as error:  # An accelerator whose memory is too small, for one.
+                row = _row(case, competitor, size, note=failed(error))
         rows.append(row)
         say(f"{case.name:<26}{competitor.name:<25}{size:>9,}  {summary(row)}")
     return rows

@@ -203,7 +203,7 @@ def test_other_competitors_run_in_a_process_with_the_flags_as_they_were(tmp_path
 
 def test_the_record_says_in_which_process_others_ran(record, monkeypatch):
     rows = [row for row in record["rows"] if row["competitor"] == "plain"]
-    monkeypatch.setattr(throughput, "in_a_process", lambda *, quick, say: rows)
+    monkeypatch.setattr(throughput, "in_a_process", lambda *, quick, minutes, say: rows)
     monkeypatch.setattr(throughput, "NASHGRID", ())
     whole = throughput.run(quick=True, say=lambda line: None)
     assert whole["rows"] == rows
@@ -227,7 +227,7 @@ def test_an_unknown_benchmark_is_a_one_line_error(capsys):
     with pytest.raises(SystemExit, match="2"):
         command.main(["nothing"])
     assert (
-        "no benchmark 'nothing'; there is throughput, certificates, startup, growth, lanes, roofline."
+        "no benchmark 'nothing'; there is throughput, map, roofline, lanes, startup, growth, certificates."
         in capsys.readouterr().err
     )
 

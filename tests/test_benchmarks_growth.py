@@ -3,11 +3,14 @@
 import json
 import os
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from benchmarks import _growth_measure, growth, startup
 from benchmarks._child import Child, child, peak_mib
+from benchmarks._deadline import Deadline
 from benchmarks._growth_figure import draw
+from benchmarks._growth_measure import Answer
 
 SAID = {
     "points": 16,
@@ -20,6 +23,7 @@ SAID = {
     "share_successful": 1.0,
     "idle_mib": 200.0,
     "peak_mib": 500.0,
+    "device_peak_mib": None,
 }
 
 
@@ -57,20 +61,37 @@ def test_exponents_are_those_of_the_measurements(monkeypatch, tmp_path):
     assert row["cost_s"] == pytest.approx(1e-3 * row["size"] ** 1.5 / 5.0)
 
 
+def test_what_there_is_no_time_for_is_skipped(monkeypatch, tmp_path):
+    monkeypatch.setattr(growth, "SERIES", {"axes": growth.SERIES["axes"]})
+    monkeypatch.setattr(growth, "child", lambda *arguments, limit_s: pytest.fail("begun"))
+    monkeypatch.setattr(growth, "draw", lambda record, file: None)
+    record = growth.run(tmp_path, say=lambda line: None, deadline=Deadline(0.0))
+    assert {row["note"] for row in record["rows"]} == {"skipped: the time was up"}
+    assert record["memory"] == [] and growth.table(record).count("\n") == len(record["rows"]) - 1
+
+
+def test_residuals_of_a_store_are_read_row_by_row():
+    rows = np.array([[1e-12, 1e-15], [2e-12, 0.0]])
+    whole = Answer(rows, np.array([[1, 1], [1, 3]]), np.array([[2, 4], [4, 6]]))
+    assert _growth_measure.judged(whole) == {"steps": 4.0, "residual_max": 2e-12, "share_successful": 0.75}
+    alone = Answer(jnp.asarray(jnp.inf), jnp.asarray(2), jnp.asarray(7))
+    assert _growth_measure.judged(alone) == {"steps": 7.0, "residual_max": None, "share_successful": 0.0}
+
+
 def test_what_would_take_too_long_or_too_much_memory_is_skipped(monkeypatch, tmp_path):
     record = _growing(
         monkeypatch,
         tmp_path,
         1.0,
         bytes_needed=1e15,
-        failing={5: ChildProcessError("out of memory"), 20: TimeoutError()},
+        failing={10: ChildProcessError("out of memory"), 30: TimeoutError()},
     )
     notes = {(row["series"], row["size"]): row["note"] for row in record["rows"]}
     assert notes["points_store", 10**4] is None
     assert notes["points_store", 10**5] == "skipped: predicted 100 s for a call"
     assert notes["points_memory", 10**2].startswith("skipped: would need about 9")
-    assert notes["firms_logit", 5] == "failed: out of memory"
-    assert notes["firms_logit", 20] == "stopped after 600 s"
+    assert notes["firms_logit", 10] == "failed: out of memory"
+    assert notes["firms_logit", 30] == "stopped after 600 s"
     skipped = [row for row in record["rows"] if row["note"] is not None]
     assert all(row[name] is None for row in skipped for name in growth.NUMBERS)
 

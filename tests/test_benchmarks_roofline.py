@@ -1,12 +1,19 @@
 """Operations that a kernel executes are those of its function, and the roof is drawn with them."""
 
+import itertools
 import json
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from benchmarks import roofline
+from benchmarks import _peaks, _tasks, roofline
 from benchmarks._counted import counting, operations
+from benchmarks._deadline import Deadline
+from benchmarks._roofline_figure import place
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+from matplotlib.transforms import Bbox
 
 from nashgrid.solver import Newton
 from nashgrid.solver._kernel import Kernel
@@ -14,18 +21,19 @@ from nashgrid.solver._kernel import Kernel
 
 def test_instructions_are_counted_by_what_they_compute():
     known = {
-        "%v1 = fadd contract <8 x double> %v2, %v3": 8,
-        "%v1 = fdiv <16 x float> %v2, %v3": 16,
-        "%v1 = call <8 x double> @llvm.sqrt.v8f64(<8 x double> %v2)": 8,
-        "%v1 = call <8 x double> @llvm.fma.v8f64(<8 x double> %v2, <8 x double> %v2, <8 x double> %v2)": 16,
-        "%v1 = call nsz <8 x double> @llvm.sqrt.v8f64(<8 x double> %v2)": 8,
-        "%v1 = call double @pow(double %v2, double %v3)": 1,
-        "%v1 = fmul double %v2, %v3": 1,
-        "%v1 = call <8 x double> @llvm.fabs.v8f64(<8 x double> %v2)": 0,
-        "%v1 = fcmp olt <8 x double> %v2, %v3": 0,
-        "%v1 = add <8 x i64> %v2, %v3": 0,
-        "%v1 = select <8 x i1> %v4, <8 x double> %v2, <8 x double> %v3": 0,
-        "store <8 x double> %v1, ptr %v2": 0,
+        "%v1 = fadd contract <8 x double> %v2, %v3": (8, 0),
+        "%v1 = fdiv <16 x float> %v2, %v3": (16, 16),
+        "%v1 = call <8 x double> @llvm.sqrt.v8f64(<8 x double> %v2)": (8, 8),
+        "%v1 = call <8 x double> @llvm.fma.v8f64(<8 x double> %v2, <8 x double> %v2, <8 x double> %v2)": (16, 0),
+        "%v1 = call nsz <8 x double> @llvm.sqrt.v8f64(<8 x double> %v2)": (8, 8),
+        "%v1 = call double @pow(double %v2, double %v3)": (1, 0),
+        "%v1 = fmul double %v2, %v3": (1, 0),
+        "%v1 = fneg <8 x double> %v2": (0, 0),
+        "%v1 = call <8 x double> @llvm.fabs.v8f64(<8 x double> %v2)": (0, 0),
+        "%v1 = fcmp olt <8 x double> %v2, %v3": (0, 0),
+        "%v1 = add <8 x i64> %v2, %v3": (0, 0),
+        "%v1 = select <8 x i1> %v4, <8 x double> %v2, <8 x double> %v3": (0, 0),
+        "store <8 x double> %v1, ptr %v2": (0, 0),
     }
     assert {text: operations(text) for text in known} == known
 
@@ -38,24 +46,72 @@ def test_loops_are_counted_as_often_as_they_turn():
         made = Kernel(powers, (), jax.ShapeDtypeStruct((2,), jnp.dtype(float)), 10_000)
         rows = np.tile([5.0, 2.0], (32, 1))
         np.testing.assert_array_equal(made.run((), rows), 64.0)
-        assert counter.total() == 32 * 5 * 2
+        assert counter.total() == (32 * 5 * 2, 0)
         # All wait for the slowest one.
         rows[0, 0] = 10.0
         made.run((), rows[:8])
-        assert counter.total() == 32 * 5 * 2 + made.lanes * 10 * 2
+        assert counter.total().every == 32 * 5 * 2 + made.lanes * 10 * 2
 
 
 def test_the_record_of_a_game_and_its_figure(monkeypatch, tmp_path):
-    monkeypatch.setattr(roofline, "METHODS", {"newton": (Newton(), None)})
+    monkeypatch.setattr(_tasks, "METHODS", {"newton": (Newton(), None)})
     monkeypatch.setattr(roofline, "QUICK_GAMES", ("linear_cournot_2",))
     monkeypatch.setattr(roofline, "POINTS", 2048)
-    monkeypatch.setattr(roofline, "_COPIED", 2**20)
+    monkeypatch.setattr(_peaks, "_COPIED", 2**20)
     record = roofline.run(tmp_path, quick=True, say=lambda _: None)
     json.dumps(record, allow_nan=False)
     (row,) = record["rows"]
     # Two firms, two steps and a look at the end: some hundred operations.
-    assert 50 < row["flop"] < 1000 and row["steps"] == 2.0
-    assert row["bytes"] >= 8 * (4 + 2 + 2)
-    assert 0 < row["flop_per_s"] < record["peak"]["flop_per_s"]
+    assert 50 < row["flop"] < 1000 and row["steps"] == 2.0 and 0 < row["quotients"] < 20
+    assert row["bytes"] == 8 * (4 + 2) + 4 + 4  # Parameters, quantities, status and steps.
+    peak = record["peak"]
+    assert 0 < row["flop_per_s"] < peak["flop_per_s"] and row["bound_by"] in row["bounds_s"]
+    assert row["seconds"] <= row["seconds_median"] and 0 < row["share"] < 1
+    for name in ("flop_per_s", "quotients_per_s", "bytes_per_s"):
+        assert peak["slowest_tenth"][name] <= peak["median"][name] <= peak[name]
+    assert peak["measurements"] == 2 * _peaks.ROUND
+    # Taken from the text: a series of fourteen terms, and what leads to it.
+    assert record["parameters"]["flop_of"] == {"quotient": 1, "square root": 1, "exp": 35, "log": 37, "x**y": 74}
     assert "linear_cournot_2" in roofline.table(record)
     assert (tmp_path / "roofline.png").stat().st_size > 10_000
+
+
+def test_a_point_is_bound_by_what_takes_longest():
+    peak = {"flop_per_s": 100.0, "quotients_per_s": 10.0, "bytes_per_s": 1.0}
+    row = {"flop": 1000.0, "quotients": 50.0, "bytes": 2.0, "seconds": 20.0, "note": None}
+    found = roofline.judged(row, peak)
+    assert found["bounds_s"] == {"arithmetic": 10.0, "quotients": 5.0, "memory": 2.0}
+    assert found["bound_by"] == "arithmetic" and found["share"] == 0.5 and found["flop_per_s"] == 50.0
+    assert found["points_per_s"] == 0.05 and found["points_per_s_at_most"] == 0.1 and found["transfer_s"] is None
+    assert roofline.judged(row | {"bytes": 15.0}, peak)["bound_by"] == "memory"
+    # On an accelerator what passes to and from the host is said beside it.
+    assert roofline.judged(row, peak | {"bytes_in_per_s": 0.2, "bytes_out_per_s": 0.1})["transfer_s"] == 10.0
+
+
+def test_what_there_is_no_time_for_says_so(monkeypatch, tmp_path):
+    monkeypatch.setattr(roofline, "Peaks", FewPeaks)
+    record = roofline.run(tmp_path, quick=True, say=lambda _: None, deadline=Deadline(0.0))
+    assert {row["note"] for row in record["rows"]} == {"skipped: the time was up"}
+    assert all(row[name] is None for row in record["rows"] for name in roofline.NUMBERS)
+
+
+class FewPeaks(_peaks.Peaks):
+    """Peaks that take no time."""
+
+    def __init__(self):
+        self._work, self.rates = {}, {name: [2.0, 1.0] for name in ("flop_per_s", "quotients_per_s", "bytes_per_s")}
+
+
+def test_labels_do_not_cover_each_other():
+    rng = np.random.default_rng(0)
+    figure = Figure(figsize=(6.0, 4.0))
+    FigureCanvasAgg(figure)
+    ax = figure.subplots()
+    ax.set(xscale="log", yscale="log", xlim=(1.0, 1e3), ylim=(1.0, 1e2))
+    # Sixteen points, all close to each other.
+    points = [(30.0 * f, 10.0 * g, str(k), "0") for k, (f, g) in enumerate(rng.uniform(1.0, 1.5, (16, 2)))]
+    place(points, ax=ax)
+    figure.draw_without_rendering()
+    boxes = [Text.get_window_extent(text) for text in ax.texts]
+    shared = [(a, b) for a, b in itertools.combinations(boxes, 2) if Bbox.intersection(a, b) is not None]
+    assert len(boxes) == 16 and not shared

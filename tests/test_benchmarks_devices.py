@@ -1,0 +1,81 @@
+"""Maps of an owner's choice, and what is measured on accelerators: the same programs, other clocks, sizes and peers."""
+
+import json
+
+import jax
+import pytest
+from benchmarks import __main__ as command
+from benchmarks import _clock, _peaks, maps, throughput
+from benchmarks._deadline import Deadline
+from benchmarks._tasks import FIRST, MAP, names
+
+from nashgrid.games import LinearValueOpenSourcing
+from nashgrid.solver import Leader
+
+
+@pytest.fixture
+def accelerated(monkeypatch):
+    """As where programs do not run on the processor."""
+    for module in (_clock, _peaks, maps, throughput):
+        monkeypatch.setattr(module, "on_host", lambda: False)
+
+
+def test_a_map_counts_what_is_certified(monkeypatch, tmp_path):
+    # A game that takes less long to compile.
+    leader = Leader(LinearValueOpenSourcing(outsiders=1), choose="openness", maximize="owner", choices=(0.0, 1.0))
+    monkeypatch.setattr(maps, "leader", lambda: leader)
+    record = maps.run(tmp_path, quick=True, say=lambda _: None)
+    assert json.loads(json.dumps(record, allow_nan=False)) == record
+    for row, side in zip(record["rows"], maps.QUICK_SIDES, strict=True):
+        assert row["points"] == side**2 and row["share_successful"] == 1.0 and row["residual_max"] <= 1e-10
+        assert 0.1 < row["share_open"] < 0.9
+        assert row["points_per_s"] == pytest.approx(side**2 / row["median_s"])
+
+
+def test_maps_that_would_take_too_long_are_skipped(tmp_path):
+    before = {"side": 512, "median_s": 20.0}
+    assert maps._row(4096, before, Deadline())["note"] == "skipped: predicted 1280 s"
+    assert maps._row(1024, before, Deadline(60.0))["note"] == "skipped: predicted 80 s"
+    assert maps._row(512, None, Deadline(0.0))["note"] == "skipped: the time was up"
+
+
+def test_on_an_accelerator_only_what_runs_there_is_timed(accelerated):
+    ours, peers = throughput.competitors()
+    assert [c.name for c in ours] == ["newton", "best_response_certified"]
+    assert [c.name for c in peers] == ["plain", "optimistix"]
+    games, sizes = throughput._work(quick=False)
+    assert [case.name for case in games] == list(throughput.DEVICE_GAMES) and sizes == throughput.DEVICE_SIZES
+    assert _clock.clock_name() == "time passed"
+    first = list(names(first=True))
+    assert {game for game, _ in first[:7]} == set(FIRST) and sorted(first) == sorted(names())
+    assert (MAP, "newton") not in first
+
+
+def test_the_peaks_of_an_accelerator_have_its_links(accelerated, monkeypatch):
+    monkeypatch.setattr(_peaks, "_ACCELERATED", (64, 8))
+    monkeypatch.setattr(_peaks, "_COPIED", 64)
+    peaks = _peaks.Peaks()
+    peaks.measure()
+    assert set(peaks.best()) == set(_peaks.UNITS) and min(peaks.best().values()) > 0.0
+    assert peaks.record()["of"] == "device"
+
+
+def test_what_a_device_refuses_is_noted(monkeypatch):
+    def refuse(case, competitor, size):
+        raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory\nwhile allocating")
+
+    monkeypatch.setattr(throughput, "_timed", refuse)
+    (case, *_), (ours, *_) = throughput._work(quick=True)[0], throughput.NASHGRID
+    (row,) = throughput.measure([case], [ours], (4,), lambda line: None)["rows"][:1]
+    assert row["note"] == "failed: RESOURCE_EXHAUSTED: out of memory" and row["median_s"] is None
+    (row,) = throughput.measure([case], [ours], (4,), lambda line: None, Deadline(0.0))["rows"][:1]
+    assert row["note"] == "skipped: the time was up"
+
+
+def test_a_device_that_is_not_there_is_a_one_line_error(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(command, "_choose", lambda device: None)
+    monkeypatch.setattr(command, "configure", lambda: None)
+    assert command.main(["map", "--device", "gpu", "--out", str(tmp_path)]) == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and "no gpu" in error
+    assert list(tmp_path.iterdir()) == []
