@@ -1,8 +1,10 @@
 """Settings of every test: float64, no silent promotion, and programs compiled fast rather than optimized."""
 
+import ctypes
 import gc
 import importlib.metadata
 import os
+from pathlib import Path
 
 # Tests run thousands of small programs once: compiling dominates, so what is expensive in it is left out. No program is
 # split into parts for threads, as every core has tests of its own. Of the passes that are disabled, those for loops
@@ -37,6 +39,26 @@ gc.set_threshold(100_000, 20, 100)
 
 def pytest_collection_finish():
     gc.freeze()
+
+
+_MUCH = 2**31
+"""Bytes of a process that has compiled hundreds of programs, each of which JAX keeps: about 10 MB."""
+
+
+@pytest.fixture(autouse=True, scope="module")
+def programs_are_forgotten():
+    """After a file, if there are many: two processes would come to hold 12 GB."""
+    yield
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except OSError:  # Not known on this system.
+        return
+    if pages * os.sysconf("SC_PAGESIZE") > _MUCH:
+        jax.clear_caches()
+        gc.collect()
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:
+            trim(0)
 
 
 @pytest.fixture
