@@ -1,5 +1,6 @@
 """Derivatives of equilibria: against closed forms, finite differences and unrolled iterations, in every mode."""
 
+import functools
 import subprocess
 import sys
 
@@ -34,6 +35,19 @@ def _strategies(game):
     return _solve(game).strategy
 
 
+# Compiled once for all games of the same shape.
+FORWARD = jax.jit(jax.jacfwd(_strategies))
+REVERSE = jax.jit(jax.jacrev(_strategies))
+FORWARD_OVER_REVERSE = jax.jit(jax.jacfwd(jax.jacrev(_strategies)))
+REVERSE_OVER_FORWARD = jax.jit(jax.jacrev(jax.jacfwd(_strategies)))
+
+
+@functools.cache
+def _derivatives(closed):
+    """The first and second derivatives of a closed form."""
+    return jax.jit(jax.jacrev(closed)), jax.jit(jax.jacfwd(jax.jacrev(closed)))
+
+
 def _closely(got, expected, rtol=1e-9):
     """Equal leaf by leaf; what is zero in theory may be a rounding of numbers of order one."""
     assert jax.tree.structure(got) == jax.tree.structure(expected)
@@ -41,15 +55,13 @@ def _closely(got, expected, rtol=1e-9):
         np.testing.assert_allclose(one, other, rtol=rtol, atol=1e-11)
 
 
+def _cournot(game):
+    return {"quantity": linear_cournot_equilibrium(game.intercept, game.slope, game.cost)}
+
+
 CLOSED = {
-    "cournot": (
-        LinearCournot(cost=(1.0, 2.0, 3.0)),
-        lambda g: {"quantity": linear_cournot_equilibrium(g.intercept, g.slope, g.cost)},
-    ),
-    "cournot with a firm that is out": (
-        LinearCournot(cost=(1.0, 1.0, 6.0)),
-        lambda g: {"quantity": linear_cournot_equilibrium(g.intercept, g.slope, g.cost)},
-    ),
+    "cournot": (LinearCournot(cost=(1.0, 2.0, 3.0)), _cournot),
+    "cournot with a firm that is out": (LinearCournot(cost=(1.0, 1.0, 6.0)), _cournot),
     "bertrand": (
         SinghVivesBertrand(value=(1.2, 1.0), cost=(0.1, 0.2)),
         lambda g: {"price": singh_vives_bertrand_equilibrium(g.value, g.cost, g.substitutability)},
@@ -59,17 +71,17 @@ CLOSED = {
 
 @pytest.mark.parametrize(("game", "closed"), CLOSED.values(), ids=CLOSED)
 def test_first_and_second_derivatives_in_every_field(game, closed):
-    forward = jax.jit(jax.jacfwd(_strategies))(game)
-    _closely(forward, jax.jit(jax.jacrev(closed))(game))
-    _closely(jax.jit(jax.jacrev(_strategies))(game), forward)
-    second = jax.jit(jax.jacfwd(jax.jacrev(closed)))(game)
-    _closely(jax.jit(jax.jacfwd(jax.jacrev(_strategies)))(game), second, rtol=1e-8)
-    _closely(jax.jit(jax.jacrev(jax.jacfwd(_strategies)))(game), second, rtol=1e-8)
+    first, second = _derivatives(closed)
+    forward = FORWARD(game)
+    _closely(forward, first(game))
+    _closely(REVERSE(game), forward)
+    _closely(FORWARD_OVER_REVERSE(game), second(game), rtol=1e-8)
+    _closely(REVERSE_OVER_FORWARD(game), second(game), rtol=1e-8)
 
 
 def test_an_inactive_firm_stays_inactive():
     game = LinearCournot(cost=(1.0, 1.0, 6.0))
-    by_game = jax.jit(jax.jacfwd(_strategies))(game)["quantity"]
+    by_game = FORWARD(game)["quantity"]
     assert all(np.all(np.asarray(leaf)[2] == 0) for leaf in jax.tree.leaves(by_game))
     # Its own cost moves nobody.
     np.testing.assert_array_equal(by_game.cost[:, 2], 0.0)
@@ -162,10 +174,12 @@ def test_derivatives_are_those_of_unrolled_iterations(name):
     begin = layout.flatten({k: jnp.asarray(0.98 * v) for k, v in BY_NAME[name].strategy.items()})
 
     def unrolled(game):
-        conditions, z = conditions_of(game, layout, jnp.dtype(float)), begin
-        for _ in range(6):
-            z = z - jnp.linalg.solve(jax.jacfwd(conditions.gradient)(z), conditions.gradient(z))
-        return z
+        conditions = conditions_of(game, layout, jnp.dtype(float))
+
+        def newton(_, z):
+            return z - jnp.linalg.solve(jax.jacfwd(conditions.gradient)(z), conditions.gradient(z))
+
+        return jax.lax.fori_loop(0, 6, newton, begin)
 
     def implicit(game):
         return layout.flatten(_strategies(game))
@@ -204,14 +218,14 @@ class Capacity(Game):
     ids=["upper bound", "both at bounds", "lower bound"],
 )
 def test_bounds_that_depend_on_parameters(game, closed):
-    def quantity(game):
-        return _strategies(game)["q"]
+    def known(game):
+        return {"q": closed(game)}
 
-    np.testing.assert_allclose(quantity(game), closed(game), rtol=1e-12)
-    first = jax.jacfwd(closed)(game)
-    _closely(jax.jit(jax.jacfwd(quantity))(game), first)
-    _closely(jax.jit(jax.jacrev(quantity))(game), first)
-    _closely(jax.jit(jax.jacfwd(jax.jacrev(quantity)))(game), jax.jacfwd(jax.jacfwd(closed))(game))
+    np.testing.assert_allclose(_strategies(game)["q"], closed(game), rtol=1e-12)
+    first = jax.jacfwd(known)(game)
+    _closely(FORWARD(game), first)
+    _closely(REVERSE(game), first)
+    _closely(FORWARD_OVER_REVERSE(game), jax.jacfwd(jax.jacfwd(known))(game))
 
 
 class PowerCost(Game):
@@ -237,8 +251,9 @@ def test_an_infinite_second_derivative_at_a_bound_does_no_harm():
 
     np.testing.assert_array_equal(np.asarray(quantity(game))[2], 0.0)
     duopoly = eqx.tree_at(lambda g: g.cost, game, jnp.asarray([1.0, 1.5, 99.0]))
-    forward = jax.jit(jax.jacfwd(quantity))(game)
-    _closely(forward, jax.jit(jax.jacfwd(quantity))(duopoly))
+    derivative = jax.jit(jax.jacfwd(quantity))
+    forward = derivative(game)
+    _closely(forward, derivative(duopoly))
     _closely(jax.jit(jax.jacrev(quantity))(game), forward)
     assert np.all(np.isfinite(forward.cost)) and np.all(np.asarray(forward.cost)[:2, :2] != 0)
 

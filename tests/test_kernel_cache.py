@@ -2,13 +2,15 @@
 
 import subprocess
 import sys
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from nashgrid.solver import _kernel, _kernel_store
+from nashgrid.games import LinearCournot
+from nashgrid.solver import Newton, _devices, _kernel, _kernel_key, _kernel_store, sweep
 from nashgrid.solver._kernel import Kernel
 from nashgrid.solver._kernel_key import key
 
@@ -111,6 +113,47 @@ def test_few_points_are_computed_by_code_made_with_less_care_and_are_the_same(mo
         np.testing.assert_array_equal(a, b)
 
 
+def test_code_made_with_less_care_is_kept_where_care_fails(monkeypatch):
+    monkeypatch.setattr(_kernel, "_SHORT", 0)
+    kernel = made(points=10)
+    quick = results(kernel)
+
+    def fails(key, text, careful):
+        assert careful
+        raise RuntimeError("LLVM fails")
+
+    monkeypatch.setattr(_kernel, "compiled", fails)
+    kernel.expect(10**7)
+    for a, b in zip(quick, results(kernel), strict=True):
+        np.testing.assert_array_equal(a, b)
+    # Where there is nothing yet, nothing is hidden.
+    with pytest.raises(RuntimeError, match="LLVM fails"):
+        made()
+
+
+def test_stores_come_from_careful_code_however_few_their_points(tmp_path, monkeypatch):
+    """What fills one store, at once or point by point, by one process or another, is then the same to the last bit."""
+    monkeypatch.setattr(_kernel, "_SHORT", 0)
+    made, original = [], _kernel.compiled
+
+    def compiled(key, text, careful):
+        made.append(careful)
+        return original(key, text, careful)
+
+    monkeypatch.setattr(_kernel, "compiled", compiled)
+
+    def filled(store=None, chunk: Any = "auto"):
+        axes = {"intercept": np.linspace(8.0, 12.0, 5)}
+        sweep(LinearCournot(), axes, method=Newton(), certify=False, progress=False, store=store, chunk=chunk)
+        return made
+
+    _devices._kernel.cache_clear()
+    assert filled() == [False]
+    assert filled(tmp_path / "later.zarr", chunk=3) == [False, True]
+    _devices._kernel.cache_clear()
+    assert filled(tmp_path / "first.zarr") == [False, True, True]
+
+
 def test_programs_that_differ_anywhere_have_different_keys():
     def of(f):
         return key(jax.make_jaxpr(f)(ROWS), [ROWS])
@@ -126,3 +169,14 @@ def test_programs_that_differ_anywhere_have_different_keys():
     assert inside(WEIGHTS) == keys[0]
     # Something that nobody can tell from others.
     assert of(lambda x: jax.pure_callback(np.sin, x, x)) is None
+
+
+def test_code_of_a_version_that_nobody_can_tell_is_not_kept(kept, monkeypatch):
+    """As where the package is imported from an archive, and its modules are no files."""
+    file, wanted = kept
+    monkeypatch.setattr(_kernel_key, "_SOURCE", None)
+    file.unlink()
+    assert key(jax.make_jaxpr(lambda x: x)(ROWS), [ROWS]) is None
+    for found, right in zip(results(made()), wanted, strict=True):
+        np.testing.assert_array_equal(found, right)
+    assert not [*file.parent.iterdir()]
