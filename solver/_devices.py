@@ -26,7 +26,9 @@ from ._equilibrium import equilibrium
 from ._game import Game, Problem
 from ._kernel import Addressed, Kernel, Running, available, cores, kernel
 from ._labels import derivative, evidence, kept, reported
+from ._layout import layout_of
 from ._lowering import over_lanes
+from ._search_many import MANY_OWN
 from ._solution import Equilibrium
 
 _TOGETHER = 64
@@ -114,7 +116,7 @@ def kernel_of(problem: Problem, how: How, points: float | None = None) -> Kernel
     What all points share are the arrays of the problem and a `Limit`, which `how` does not decide. It is made ready for
     so many `points` more if that is given, for many if it has not been used before.
     """
-    if devices()[0].platform != "cpu" or not available():
+    if devices()[0].platform != "cpu" or not available() or alone(problem):
         return None
     arrays = eqx.partition(problem, eqx.is_array)[0]
     leaves, structure = jax.tree.flatten(arrays)
@@ -147,6 +149,14 @@ def _kernel(
         return made[0]
 
     return ready
+
+
+def alone(problem: Any) -> bool:
+    """Whether a processor core had better compute one point at a time."""
+    inner = getattr(problem, "game", None)
+    if isinstance(inner, Problem):
+        return alone(inner)
+    return isinstance(problem, Game) and layout_of(problem).own.shape[1] > MANY_OWN
 
 
 def shapes(problem: Problem, how: How) -> Equilibrium:
@@ -182,6 +192,8 @@ def _program(parts: tuple[Any, ...], how: How, on: tuple[Any, ...]) -> Any:
     def lanes(arrays: Any, values: Float[Array, "lanes axis"]) -> Results:
         if on[0].platform != "cpu":
             return jax.vmap(one, in_axes=(None, 0))(arrays, values)
+        if alone(eqx.combine(arrays, static)):
+            return jax.lax.map(functools.partial(one, arrays), values)
         if len(values) < _APART or not _fused():
             return jax.lax.map(functools.partial(one, arrays), values, batch_size=_TOGETHER)
         blocks = values.reshape(-1, _APART, values.shape[1])
@@ -245,7 +257,9 @@ class Lanes:
         self.arrays = eqx.partition(problem, eqx.is_array)[0]
         self.axes, self.max_steps = len(how.axes), how.max_steps
         self.width = whole(width)
-        self.kind = "arrays taken apart" if _fused() and self.width >= len(devices()) * _APART else "vmap"
+        apart = _fused() and self.width >= len(devices()) * _APART
+        batched = "arrays taken apart" if apart else "vmap"
+        self.kind = "one after the other" if devices()[0].platform == "cpu" and alone(problem) else batched
 
     def start(self, points: Float[np.ndarray, "points axis"]) -> Started:
         """Begin computing; does not wait."""

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from ._blocked import solve_blocked
-from ._radius import radius_of_many
+from ._radius import radius_of_many, vanished
 
 # Beyond this many unknowns the written-out program takes longer to compile than it saves.
 _WRITTEN_OUT = 6
@@ -97,13 +97,13 @@ def spectral_radius(matrix: Float[Array, "n n"]) -> Float[Array, ""]:
         return radius_of_many(matrix)
     squarings = 30
 
-    def square(_, carry):
+    def square(k, carry):
         power, log, weight = carry
         norm = jnp.max(jnp.sum(jnp.abs(power), axis=1))
         some = norm >= jnp.finfo(norm.dtype).tiny
         safe = jnp.where(some, norm, 1.0)
         squared = _square(power * (1.0 / safe))
-        return squared, log + jnp.where(some, jnp.log(safe), -jnp.inf) * weight, 0.5 * weight
+        return squared, log + jnp.where(some, jnp.log(safe), vanished(k, matrix.shape[0])) * weight, 0.5 * weight
 
     zero = jnp.zeros((), matrix.dtype)
     return jnp.exp(jax.lax.fori_loop(0, squarings, square, (matrix, zero, zero + 1.0))[1])

@@ -9,7 +9,7 @@ add is known.
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from ._only_if import only_if
 
@@ -64,7 +64,7 @@ def _squared(matrix: Float[Array, "n n"]) -> Float[Array, ""]:
         some = norm >= jnp.finfo(norm.dtype).tiny
         safe = jnp.where(some, norm, 1.0)
         power = power * (1.0 / safe)
-        log = log + jnp.where(some, jnp.log(safe), -jnp.inf) * weight
+        log = log + jnp.where(some, jnp.log(safe), vanished(k, matrix.shape[0])) * weight
         squared = jnp.matmul(power, power, precision=jax.lax.Precision.HIGHEST)
         size = jnp.sum(jnp.square(power))
         m = jnp.sum(squared * power) / jnp.where(size > 0, size, 1.0)
@@ -78,6 +78,16 @@ def _squared(matrix: Float[Array, "n n"]) -> Float[Array, ""]:
     zero = jnp.zeros((), matrix.dtype)
     begin = matrix, zero, zero + 1.0, jnp.zeros((), jnp.int32), jnp.zeros((), bool)
     return jnp.exp(jax.lax.while_loop(unfinished, square, begin)[1])
+
+
+def vanished(squarings: Int[Array, ""], rows: int) -> Float[Array, ""]:
+    """What a power that is zero after so many squarings adds to the logarithm: minus infinity if A is nilpotent.
+
+    Then its powers vanish from that of its rows on. What vanishes later was rounded to zero beside entries that grow as
+    a high power of the exponent (all eigenvalues alike, few eigenvectors, as of plans for many periods): then the
+    estimate before remains, which is never too small.
+    """
+    return jnp.where(squarings <= (rows - 1).bit_length(), -jnp.inf, 0.0)
 
 
 def _tolerance(dtype: jnp.dtype) -> float:
