@@ -40,8 +40,8 @@ class PathGame(Game):
     Strategies have the names and the items of those of a period, with the periods as last axis; outcomes too, and the
     states, with a date more. Scalar outcomes have a present value beside them, `present_NAME`.
 
-    Compiling takes as long for 40 periods as for 10, some ten seconds of a processor core, and the search for deviations
-    goes through single strategies, all that follow from a period on, and whole paths (`GlobalSearch`). `OpenLoop` is
+    Compiling takes as long for 40 periods as for 10, some fifteen seconds of a processor core; deviations are searched
+    for in single strategies, in all that follow from a period on, and in whole paths (`GlobalSearch`). `OpenLoop` is
     exact, and faster, for a linear-quadratic game in which no bound binds. Of more than a dozen periods edges in the
     transition are not seen (`jnp.where` and the like), only those in payoffs.
 
