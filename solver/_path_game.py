@@ -42,8 +42,7 @@ class PathGame(Game):
 
     Compiling takes as long for 40 periods as for 10, some fifteen seconds of a processor core; deviations are searched
     for in single strategies, in all that follow from a period on, and in whole paths (`GlobalSearch`). `OpenLoop` is
-    exact, and faster, for a linear-quadratic game in which no bound binds. Of more than a dozen periods edges in the
-    transition are not seen (`jnp.where` and the like), only those in payoffs.
+    exact, and faster, for a linear-quadratic game in which no bound binds.
 
     Args:
         game: what happens in a period.

@@ -11,6 +11,7 @@ from nashgrid.solver._conditions import conditions_of
 from nashgrid.solver._layout import layout_of
 from nashgrid.solver._search import deviations
 from nashgrid.solver._search_many import MANY_OWN, rows_of
+from nashgrid.solver._signature import differ, with_signature
 
 T = 40
 
@@ -71,3 +72,13 @@ def test_nothing_is_found_where_there_is_nothing_and_an_edge_is(found):
 def test_rows_are_those_of_the_last_axis():
     rows, places = rows_of(layout_of(Plans()))  # type: ignore[misc]
     assert rows.tolist() == [0] * T + [1] * T and places.tolist() == [*range(T), *range(T)]
+
+
+def test_decisions_in_a_loop_of_many_periods_are_seen():
+    def left(used):
+        return jax.lax.scan(lambda stock, u: (jnp.maximum(stock - u, 0.0), stock), jnp.ones(()), used)[0]
+
+    signed = jax.jit(lambda used: with_signature(left, used))
+    some, more, most = (signed(jnp.full(20, u)) for u in (0.02, 0.04, 0.06))
+    np.testing.assert_allclose([some[0], more[0], most[0]], [0.6, 0.2, 0.0], atol=1e-12)
+    assert not differ(some[1], more[1]) and differ(more[1], most[1])
