@@ -1,7 +1,7 @@
 """The atlases of claims that several figures are drawn from: computed once, kept as small summaries.
 
 A summary is a JSON file in figures/atlases with all that the figures show. It is read if the draws, the ranges, the
-claims and the source of the models are the same, and computed anew, from the counts in figures/.stores, if not.
+claims and what the models compute are the same, and computed anew, from the counts in figures/.stores, if not.
 """
 
 import functools

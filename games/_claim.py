@@ -13,6 +13,8 @@ from jaxtyping import Bool, Float
 
 from nashgrid.solver import Game, Status, at_points
 
+from ._meaning import meaning
+
 Draws = Mapping[str, Float[np.ndarray, " draw"]]
 Values = Mapping[str, Float[np.ndarray, "draw *more"]]
 Standing = Literal["derived", "nearly built in", "built in"]
@@ -64,12 +66,12 @@ class ClaimSet:
         return found
 
     def key(self) -> str:
-        """A hash of the claims and of the source of all modules of this package that they are made of."""
+        """A hash of the claims and of what the modules of this package compute that they are made of; see `meaning`."""
         digest = hashlib.sha256()
         for claim in self.claims:
             digest.update(repr((claim.name, claim.statement, claim.needs)).encode())
         for module in sorted(_modules(self.values), key=lambda module: module.__name__):
-            digest.update(inspect.getsource(module).encode())
+            digest.update(meaning(inspect.getsource(module)).encode())
         return digest.hexdigest()[:16]
 
 

@@ -63,7 +63,7 @@ def claim_atlas(
         claims: a set, ours or your own.
         draws: how many draws of all parameters.
         store: a file with the counts, by convention ".npz": after a crash, or for more draws, it goes on there. It is
-            refused if the claims, the ranges or the source of the models have changed since.
+            refused if the claims, the ranges or what the models compute have changed since; comments may change.
         bins, block, confidence, seed, progress: as in `nashgrid.solver.atlas`.
 
     Returns:

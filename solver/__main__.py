@@ -10,6 +10,7 @@ from typing import Any
 
 from ._catalog import fields, find, games, modules, summary
 from ._configure import configure
+from ._dynamic_game import DynamicGame
 from ._errors import GameError, StoreError
 from ._report import draw, report
 from ._spec import read
@@ -40,6 +41,10 @@ a specification:
   [axes]                            # parameters that vary
   intercept = {start = 5, stop = 20, num = 200}                    # spacing = "log" for a logarithmic one
   "cost[0]" = [1.0, 2.0, 3.0]
+  [play]                            # of a dynamic game, and only of one: what firms foresee
+  concept = "MarkovPerfect"         # or "OpenLoop", "Myopic": linear-quadratic games, affine rules, no bounds imposed;
+                                    # or "PathGame": any game, whole paths within bounds, needs periods
+  periods = 20                      # left out: an infinite horizon, of which the first periods are shown (shown = 40)
   [selected]                        # optional: which of several equilibria is played
   rule = {name = "HighestOutcome", outcome = "welfare"}            # or "ParetoDominant", "RiskDominant",
   # {name = "Nearest", profile = {q = [1, 2]}}, {name = "ReachedFrom", start = {q = [1, 2]}}
@@ -70,6 +75,9 @@ a specification:
   select = {firm = "A"}
   # labels = {0 = "closed", 1 = "open"}                            # in a regime map
   file = "q.png"                    # title, xlabel and ylabel can be given too
+"""
+_DYNAMIC = """One period of a dynamic game. In a specification [play] says how it is played: concept = "MarkovPerfect",
+"OpenLoop" or "Myopic" if it is linear-quadratic, "PathGame" with periods = T in any case.
 """
 
 
@@ -186,12 +194,14 @@ def _games(arguments: argparse.Namespace) -> None:
         every = games(modules())
         width = max(map(len, every), default=0)
         for name, kind in every.items():
-            print(f"{name:<{width}}  {summary(kind)}")
+            print(f"{name:<{width}}  {'dynamic: ' if issubclass(kind, DynamicGame) else ''}{summary(kind)}")
         return
     kind = find(arguments.name)
     rows = fields(kind)
     widths = [max((len(row[i]) for row in rows), default=0) for i in (0, 1)]
     print(f"{kind.__name__}: {summary(kind)}\n")
+    if issubclass(kind, DynamicGame):
+        print(_DYNAMIC)
     for name, default, doc in rows:
         print(f"  {name:<{widths[0]}}  {default:<{widths[1]}}  {doc}".rstrip())
 

@@ -1,4 +1,5 @@
-"""The games that are installed: public `Game` classes of every module in the entry-point group "nashgrid.games"."""
+"""The games that are installed: public classes of games, static and dynamic, of every module in the entry-point group
+"nashgrid.games"."""
 
 import dataclasses
 import difflib
@@ -12,10 +13,14 @@ from typing import Any, cast
 
 import numpy as np
 
+from ._dynamic_game import DynamicGame
 from ._errors import GameError
 from ._game import Game
 
 GROUP = "nashgrid.games"
+
+
+Kind = type[Game] | type[DynamicGame]
 
 
 def modules() -> list[ModuleType]:
@@ -29,21 +34,20 @@ def modules() -> list[ModuleType]:
     return found
 
 
-def games(where: Iterable[ModuleType]) -> dict[str, type[Game]]:
+def games(where: Iterable[ModuleType]) -> dict[str, Kind]:
     """Name -> class of the public games in some modules."""
     return {
         name: value
         for module in where
         for name, value in sorted(vars(module).items())
         if inspect.isclass(value)
-        and issubclass(value, Game)
+        and issubclass(value, Game | DynamicGame)
         and not inspect.isabstract(value)
-        and value is not Game
         and not name.startswith("_")
     }
 
 
-def find(name: str) -> type[Game]:
+def find(name: str) -> Kind:
     """The game called `name`: one that is installed, or "module:Class"."""
     if ":" in name:
         module, _, kind = name.partition(":")
@@ -68,12 +72,12 @@ def suggest(name: str, known: Iterable[str]) -> str:
     )
 
 
-def summary(kind: type[Game]) -> str:
+def summary(kind: Kind) -> str:
     """The first line of the documentation of a game."""
     return (inspect.getdoc(kind) or "").partition("\n")[0]
 
 
-def fields(kind: type[Game]) -> list[tuple[str, str, str]]:
+def fields(kind: Kind) -> list[tuple[str, str, str]]:
     """(name, default, description) of what can be set when a game is made."""
     rows = []
     for field in dataclasses.fields(cast(Any, kind)):

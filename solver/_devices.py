@@ -30,6 +30,7 @@ from ._kernel import Addressed, Kernel, Running, available, cores, kernel
 from ._labels import derivative, evidence, kept, reported
 from ._layout import layout_of
 from ._lowering import OverLanes
+from ._search_many import MANY_OWN
 from ._solution import Equilibrium
 
 _TOGETHER = 64
@@ -117,7 +118,7 @@ def kernel_of(problem: Problem, how: How, points: float | None = None) -> Kernel
     What all points share are the arrays of the problem and a `Limit`, which `how` does not decide. It is made ready for
     so many `points` more if that is given, for many if it has not been used before.
     """
-    if devices()[0].platform != "cpu" or not available():
+    if devices()[0].platform != "cpu" or not available() or alone(problem):
         return None
     arrays = eqx.partition(problem, eqx.is_array)[0]
     leaves, structure = jax.tree.flatten(arrays)
@@ -150,6 +151,14 @@ def _kernel(
         return made[0]
 
     return ready
+
+
+def alone(problem: Any) -> bool:
+    """Whether a processor core had better compute one point at a time."""
+    inner = getattr(problem, "game", None)
+    if isinstance(inner, Problem):
+        return alone(inner)
+    return isinstance(problem, Game) and layout_of(problem).own.shape[1] > MANY_OWN
 
 
 def shapes(problem: Problem, how: How) -> Equilibrium:
@@ -254,13 +263,15 @@ class Lanes:
         self.arrays = eqx.partition(problem, eqx.is_array)[0]
         self.axes, self.max_steps = len(how.axes), how.max_steps
         self.width = whole(width)
-        self._small = _at_once(problem) == _TOGETHER
+        self._at_once = _at_once(problem)
 
     @property
     def kind(self) -> str:
         """What it is, in words: too long a program is not taken apart."""
         row = jax.ShapeDtypeStruct((self.axes,), jnp.result_type(float))
-        many = self._small and _fused() and self.width >= len(devices()) * _APART
+        if self._at_once == 1 and devices()[0].platform == "cpu":
+            return "one after the other"
+        many = self._at_once == _TOGETHER and _fused() and self.width >= len(devices()) * _APART
         return "arrays taken apart" if many and self._apart.taken_apart(self.arrays, row) else "vmap"
 
     def start(self, points: Float[np.ndarray, "points axis"]) -> Started:
@@ -310,6 +321,8 @@ def whole(width: int) -> int:
 
 def _at_once(problem: Problem) -> int:
     """How many points a processor core solves together: fewer, if how all strategies act on all others is much."""
+    if alone(problem):
+        return 1
     if not isinstance(problem, Game) or isinstance(problem, AggregativeGame):
         return _TOGETHER
     # A power of two, so that no smaller batch is left over, which would be compiled for itself.

@@ -126,4 +126,5 @@ def _hash(*parts: str | bytes) -> str:
 # When this is imported, with all the rest: files may have changed by the time at which there is a kernel.
 _FILES = sorted(Path(__file__).parent.glob("*.py"))
 _SOURCE = _hash(*(file.read_bytes() for file in _FILES)) if _FILES else None
-"""This version of the package; None where its modules are no files."""
+"""This version of the package, to the letter: a wrong kernel costs more than one that is compiled anew, in seconds, and
+reading the syntax of all modules would take longer at every import than hashing them. None where they are no files."""

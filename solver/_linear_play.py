@@ -7,8 +7,10 @@ rules of an infinite horizon are the limit of those of finite horizons: where th
 Nothing is said of rules that are not affine, of which there can be more (Tsutsui and Mino, 1990, Journal of Economic
 Theory 52).
 
-Bounds are not imposed: where the path from `initial` leaves them the status is `infeasible`, and `PathGame` is the way
-to impose them. In a Markov-perfect equilibrium they may also count off the path, where nobody looks here.
+Bounds are not imposed: where the path from `initial` leaves them the status is `infeasible`, as the rules are then no
+equilibrium of the game with bounds, and neither are rules clipped to them. `PathGame` imposes bounds, on open-loop
+play; there is no Markov-perfect play here within bounds that bind, except of a single period, where both are the same
+(`PathGame(game, 1)`). In a Markov-perfect equilibrium bounds may also count off the path, where nobody looks here.
 """
 
 import abc

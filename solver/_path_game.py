@@ -40,8 +40,9 @@ class PathGame(Game):
     Strategies have the names and the items of those of a period, with the periods as last axis; outcomes too, and the
     states, with a date more. Scalar outcomes have a present value beside them, `present_NAME`.
 
-    For a dozen periods: the search for deviations goes through every firm's strategies of every period one by one, and
-    compiles in proportion. `OpenLoop` takes any number of periods of a linear-quadratic game.
+    Compiling takes as long for 40 periods as for 10, some fifteen seconds of a processor core; deviations are searched
+    for in single strategies, in all that follow from a period on, and in whole paths (`GlobalSearch`). `OpenLoop` is
+    exact, and faster, for a linear-quadratic game in which no bound binds.
 
     Args:
         game: what happens in a period.

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from ._only_if import only_if
 
@@ -80,7 +80,8 @@ def squared(
         miss = jnp.max(jnp.sum(jnp.abs(again - m * power), axis=1))
         trace = jnp.sum(jnp.where(eye, power, 0.0))
         settled = (miss <= tol * jnp.square(m)) & (2.0 * jnp.abs(trace) >= jnp.abs(m)) & (m != 0)
-        log = log + jnp.where(some, jnp.log(jnp.where(settled, safe * jnp.abs(m), safe)), -jnp.inf) * weight
+        more = jnp.log(jnp.where(settled, safe * jnp.abs(m), safe))
+        log = log + jnp.where(some, more, _vanished(k, matrix.shape[0])) * weight
         return again, log, 0.5 * weight, k + 1, settled | ~some
 
     zero = jnp.zeros((), matrix.dtype)
@@ -91,6 +92,16 @@ def squared(
 
 def _product(matrix: Float[Array, "n n"]) -> Float[Array, "n n"]:
     return jnp.matmul(matrix, matrix, precision=jax.lax.Precision.HIGHEST)
+
+
+def _vanished(squarings: Int[Array, ""], rows: int) -> Float[Array, ""]:
+    """What a power that is zero after so many squarings adds to the logarithm: minus infinity if A is nilpotent.
+
+    Then its powers vanish from that of its rows on. What vanishes later was rounded to zero beside entries that grow as
+    a high power of the exponent (all eigenvalues alike, few eigenvectors, as of plans for many periods): then the
+    estimate before remains, which is never too small.
+    """
+    return jnp.where(squarings <= (rows - 1).bit_length(), -jnp.inf, 0.0)
 
 
 def _tolerance(dtype: jnp.dtype) -> float:

@@ -60,10 +60,11 @@ def draw(
         raise GameError(f"There is no variable '{variable}'; {suggest(variable, map(str, data.data_vars))}")
     chosen, status = _select(data, data[variable], data["status"], select or {})
     axes = [str(dim) for dim in status.dims]
-    for name in (x, y):
-        if name is not None and name not in axes:
-            raise GameError(f"There is no parameter '{name}' to draw along; {suggest(name, axes)}")
-    kind = kind or _kind(variable, chosen, status)
+    # A path is drawn along its periods.
+    kind = kind or ("curve" if x in chosen.dims and x not in axes else _kind(variable, chosen, status))
+    for name, known in ((x, list(map(str, chosen.dims)) if kind == "curve" else axes), (y, axes)):
+        if name is not None and name not in known:
+            raise GameError(f"There is no parameter '{name}' to draw along; {suggest(name, known)}")
     x = x or next((name for name in axes if name != y), None)
     y = y or next((name for name in axes if name != x), None)
     if x is None or (y is None and kind != "curve"):

@@ -25,9 +25,15 @@ class Line(NamedTuple):
     own: Float[Array, "point own"]
 
 
-def parts_of(count: int) -> tuple[np.ndarray, np.ndarray]:
+def parts_of(count: int, *, alike: bool) -> tuple[np.ndarray, np.ndarray]:
     """Where the parts of a firm's strategies begin and how wide they are, as shares, by part and strategy: all of
-    them first, then a grid."""
+    them first, then a grid, or `alike` for all strategies."""
+    if alike:
+        number = 2**_HALVINGS
+        begin = np.concatenate([[0.0], np.arange(number) / number])
+        width = np.concatenate([[1.0], np.full(number, 1.0 / number)])
+        shape = number + 1, count
+        return np.broadcast_to(begin[:, None], shape), np.broadcast_to(width[:, None], shape)
     halvings = _HALVINGS if count > 1 else _HALVINGS - 1
     sides = [2 ** len(range(c, halvings, count)) for c in range(count)]
     corners = np.stack(np.meshgrid(*[np.arange(n) / n for n in sides], indexing="ij"), axis=-1).reshape(-1, count)
@@ -73,9 +79,11 @@ def _both_sides(count: int, farthest: int) -> np.ndarray:
     return np.concatenate([-half[::-1], half]) if count % 2 == 0 else np.concatenate([-half[::-1], half, half[-1:]])
 
 
-def in_box(here, lower, upper, size, count, begin, width):
-    """Low-discrepancy points in a part of the box of a firm's strategies, and the same at the size of `here`."""
+def in_box(here, lower, upper, size, count, begin, width, shift=None):
+    """Low-discrepancy points in a part of the box of a firm's strategies, and the same at the size of `here`; `shift`
+    makes others of them."""
     share = jnp.asarray(low_discrepancy(count, here.shape[0]), here.dtype)
+    share = share if shift is None else (share + shift[None, :]) % 1.0
     share = begin[None, :] + width[None, :] * share
     bounded = jnp.isfinite(upper - lower)
     wide = jnp.where(bounded, lower, 0.0)[None, :] + share * jnp.where(bounded, upper - lower, 0.0)[None, :]

@@ -25,6 +25,7 @@ from ._feasible import Feasible
 from ._game import Game
 from ._hills import HILLS, bends_often, best_hill, first_largest, highest_hills, picked, summit
 from ._samples import Line, around, in_box, over_bounds, parts_of, ridge
+from ._search_many import MANY_OWN, Own, look_at_many, rows_of
 from ._signature import with_signature
 
 CLIMBS = 40
@@ -149,7 +150,7 @@ def _deviation(
         near = functools.partial(feasible.nearest, firm, place, lower=lower, upper=upper, size=size)
         return jax.vmap(near)(points)
 
-    parts = parts_of(count)
+    parts = parts_of(count, alike=count > MANY_OWN)
     # A payoff that contains an equilibrium is too long to be in a program as often as it is wanted at once.
     every_of = each if judged is not conditions.game else lambda function, rows: jax.vmap(function)(rows)
 
@@ -236,6 +237,26 @@ def _deviation(
             best = jnp.where(top - value > gain, own, best)
             gain = jnp.maximum(top - value, gain)
         return Deviation(best, gain, defined, highest), rough, gain > _PLENTY * highest
+
+    def look_at_all(k, begin, width) -> tuple[Deviation, Bool[Array, ""], Bool[Array, ""]]:
+        """`look` for many strategies."""
+        value, climb = (
+            functools.partial(payoff_in, conditions.game),
+            functools.partial(_climb, confine=confine, size=size, every_of=every_of),
+        )
+        later, arrays = None, rows_of(layout)
+        if arrays is not None:
+            row, place_in_row = (jnp.sum(jnp.where(pick, part[None, :], 0), axis=1) for part in arrays)
+            real = jnp.any(pick, axis=1)
+            later = (row[:, None] == row[None, :]) & (place_in_row[:, None] <= place_in_row[None, :]) & real[None, :]
+        own = Own(
+            here, lower, upper, size, steepest, later, sharp, judge, value, confine, functools.partial(climb, value)
+        )
+        *found, rough = look_at_many(own, search.points, search.joint, feasible is not None, edges, k, begin, width)
+        deviation = Deviation(*found)
+        return deviation, rough, deviation.gain > _PLENTY * deviation.seen
+
+    look = look_at_all if count > MANY_OWN else look
 
     def again(state: _Looks) -> Bool[Array, ""]:
         return wanted & ((state.number == 0) | (state.going & (state.number < len(parts[0]))))

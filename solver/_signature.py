@@ -2,7 +2,8 @@
 
 A payoff has kinks and jumps only where its program decides: `jnp.where`, `floor`, a truth value used as a number, the
 larger of two. Two points with the same decisions are on the same smooth piece, however far apart their values are;
-between two points with different ones there is an edge, and bisection finds it. Decisions inside loops are not seen.
+between two points with different ones there is an edge, and bisection finds it. Decisions inside loops without a fixed
+number of rounds are not seen.
 """
 
 from collections.abc import Callable, Sequence
@@ -46,6 +47,8 @@ def _read(closed: ClosedJaxpr, arguments: Sequence[Any], decisions: list[Array])
         primitive, params = equation.primitive, equation.params
         if primitive.name in CALLS:
             return _read(called(params), inputs, decisions)
+        if primitive.name == "scan":
+            return _scanned(params, inputs, decisions)
         results = primitive.bind(*inputs, **params)
         results = list(results) if primitive.multiple_results else [results]
         rule = _DECIDES.get(primitive.name)
@@ -54,6 +57,21 @@ def _read(closed: ClosedJaxpr, arguments: Sequence[Any], decisions: list[Array])
         return results
 
     return evaluated(closed, arguments, jnp.asarray, apply)
+
+
+def _scanned(params: dict[str, Any], inputs: list[Any], decisions: list[Array]) -> list[Any]:
+    """The results of a loop with a fixed number of rounds, whose decisions are those of every round."""
+    consts, carried = params["num_consts"], params["num_carry"]
+    first, xs = inputs[consts : consts + carried], inputs[consts + carried :]
+
+    def step(carry: list[Any], x: list[Any]) -> tuple[list[Any], tuple[list[Any], list[Array]]]:
+        made: list[Array] = []
+        results = _read(params["jaxpr"], [*inputs[:consts], *carry, *x], made)
+        return results[:carried], (results[carried:], made)
+
+    last, (ys, made) = lax.scan(step, first, xs, length=params["length"], reverse=params["reverse"])
+    decisions.extend(made)
+    return [*last, *ys]
 
 
 Rule = Callable[[dict[str, Any], list[Any], Any], list[Array]]

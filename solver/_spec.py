@@ -13,13 +13,15 @@ from typing import Any
 import numpy as np
 
 from ._catalog import fields, find, suggest
+from ._dynamic_game import DynamicGame
 from ._errors import GameError
-from ._game import Game, Problem
-from ._spec_parts import add_leader, add_selected, add_stage, known, method, one_of, tuples
+from ._game import Problem
+from ._spec_parts import add_leader, add_play, add_selected, add_stage, known, method, one_of, tuples
 
 _KINDS = ("value", "regime", "status", "curve")
 _KEYS: dict[str, tuple[str, ...]] = {
-    "": ("game", "fields", "axes", "selected", "stage", "leader", "solve", "store", "plot"),
+    "": ("game", "fields", "axes", "play", "selected", "stage", "leader", "solve", "store", "plot"),
+    "play": ("concept", "periods", "shown"),
     "selected": ("rule", "starts", "capacity"),
     "stage": ("field", "choices", "maximize", "rule"),
     "leader": ("choose", "maximize", "choices", "interval"),
@@ -36,6 +38,7 @@ class Spec:
     game: str
     fields: dict[str, Any]
     axes: dict[str, np.ndarray]
+    play: dict[str, Any] | None
     selected: dict[str, Any] | None
     stage: dict[str, Any] | None
     leader: dict[str, Any] | None
@@ -49,7 +52,8 @@ class Spec:
         return self.solve.get("dtype", "float64") == "float32"
 
     def problem(self) -> Problem:
-        """The game, played at the equilibrium of [selected], after the choices of [stage], after that of [leader]."""
+        """The game, if dynamic as [play] says, played at the equilibrium of [selected], after the choices of [stage],
+        after that of [leader]."""
         kind = find(self.game)
         names = [name for name, _, _ in fields(kind)]
         for name in self.fields:
@@ -58,7 +62,13 @@ class Spec:
         missing = [name for name, default, _ in fields(kind) if default == "(required)" and name not in self.fields]
         if missing:
             raise GameError(f"[fields]: {kind.__name__} needs {', '.join(map(repr, missing))}.")
-        game: Game = kind(**{name: tuples(value) for name, value in self.fields.items()})
+        made = kind(**{name: tuples(value) for name, value in self.fields.items()})
+        if isinstance(made, DynamicGame):
+            game = add_play(made, self.play)
+        elif self.play is not None:
+            raise GameError(f"[play] says how a dynamic game is played, and {kind.__name__} is none; leave it out.")
+        else:
+            game = made
         problem = game if self.selected is None else add_selected(game, self.selected)
         problem = problem if self.stage is None else add_stage(problem, self.stage)
         return problem if self.leader is None else add_leader(problem, self.leader)
@@ -93,7 +103,7 @@ def read(path: str | Path) -> Spec:
         raise GameError("[axes]: give at least one parameter, e.g. cost = {start = 0, stop = 1, num = 11}.")
     axes = {name: axis(name, value) for name, value in tables.pop("axes").items()}
     # One that is there but empty lacks what it needs; one that is not there needs nothing.
-    tables |= {name: content.get(name) for name in ("selected", "stage", "leader")}
+    tables |= {name: content.get(name) for name in ("play", "selected", "stage", "leader")}
     return Spec(content["game"], axes=axes, **tables)
 
 

@@ -10,12 +10,15 @@ from typing import Any, NamedTuple
 from ._axes import knob
 from ._best_response import BestResponse
 from ._catalog import suggest
+from ._dynamic_game import DynamicGame
 from ._errors import GameError
 from ._game import Game, Problem
 from ._gradient_play import GradientPlay
 from ._leader import Leader
+from ._linear_play import MarkovPerfect, Myopic, OpenLoop
 from ._method import Method
 from ._newton import Newton
+from ._path_game import PathGame
 from ._selection import HighestOutcome, Nearest, ParetoDominant, ReachedFrom, RiskDominant, Selected
 from ._stage import Stage
 from ._stage_rule import StatusQuo
@@ -47,6 +50,10 @@ _RULES = {
     "ReachedFrom": _Kind(ReachedFrom, ("start",)),
 }
 _STAGE_RULES = {"StatusQuo": _Kind(StatusQuo, allowed=("start",)), "HighestOutcome": _RULES["HighestOutcome"]}
+_PLAYS = {
+    **{kind.__name__: _Kind(kind, allowed=("periods", "shown")) for kind in (MarkovPerfect, OpenLoop, Myopic)},
+    "PathGame": _Kind(PathGame, ("periods",)),
+}
 
 
 def method(given: Any) -> Method:
@@ -54,8 +61,26 @@ def method(given: Any) -> Method:
     return _named(given, _METHODS, "[solve] method", "{name = 'BestResponse', damping = 0.3}")
 
 
-def add_selected(game: Game, table: Mapping[str, Any]) -> Selected:
+def add_play(game: DynamicGame, table: Mapping[str, Any] | None) -> Problem:
+    """The dynamic game, played as [play] says."""
+    if table is None:
+        raise GameError(
+            f"{type(game).__name__} is one period of a dynamic game; add [play] with concept = "
+            f"{' or '.join(map(repr, _PLAYS))}."
+        )
+    _needed(table, ("concept",), "[play]")
+    name = one_of(table["concept"], tuple(_PLAYS), "[play] concept")
+    kind, where = _PLAYS[name], f"[play] {name}"
+    options = {key: value for key, value in table.items() if key != "concept"}
+    known(options, (*kind.needed, *kind.allowed), where)
+    _needed(options, kind.needed, where)
+    return _made(kind.make, where, game, **options)
+
+
+def add_selected(game: Problem, table: Mapping[str, Any]) -> Selected:
     """The game of [selected], played at the equilibrium that the rule chooses."""
+    if not isinstance(game, Game):
+        raise GameError("[selected]: affine rules are found one by one; it is for games and for concept = 'PathGame'.")
     _needed(table, ("rule",), "[selected]")
     rule = _named(table["rule"], _RULES, "[selected] rule", "{name = 'HighestOutcome', outcome = 'welfare'}")
     return _made(Selected, "[selected]", game, **{**table, "rule": rule})

@@ -73,7 +73,10 @@ _MESSAGES = {
         "another rule."
     ),
     Status.infeasible: (
-        "The last point violates a constraint: perhaps no profile satisfies all of them at these parameters. Check "
-        "`constraints()` and `bounds()`; if they can be satisfied, raise `max_steps` or give another `start`."
+        "The last point violates a constraint or, of affine rules in a dynamic game, a bound. Perhaps no profile "
+        "satisfies all constraints at these parameters: check `constraints()` and `bounds()`; if they can be met, "
+        "raise `max_steps` or give another `start`. Affine rules know no bounds, and where one binds they are no "
+        "equilibrium, clipped or not: `PathGame` imposes bounds, on open-loop play; Markov-perfect play within bounds "
+        "that bind is not computed."
     ),
 }

@@ -19,6 +19,7 @@ from ._axes import grid, knobs, leaves, put
 from ._best_response import BestResponse
 from ._check import check_options, prepare
 from ._devices import How, budget, default_width, devices, kernel_of, shapes
+from ._dynamic_game import DynamicGame
 from ._errors import GameError
 from ._fingerprint import array_text, fingerprint, text
 from ._game import Problem
@@ -175,16 +176,15 @@ def names(given: Sequence[str]) -> tuple[str, ...]:
 
 def provenance(problem: Problem, how: How, one: Any, version: str) -> dict[str, Any]:
     """Attributes that say how the numbers were made."""
-    kind = type(problem)
     varied = {knob.path for knob in how.axes if not knob.index}
     known = leaves(put(problem, how.axes, [np.nan] * len(how.axes)))  # The varied elements of an array show as nan.
     fixed = {".".join(leaf.path): array_text(leaf.value) for leaf in known if leaf.path not in varied}
     return {
         "nashgrid_version": version,
         "jax_version": jax.__version__,
-        "game": f"{kind.__module__}.{kind.__qualname__}",
+        "game": " of ".join(_kinds(problem)),
         "concept": one.concept,
-        "method": how.method.describe(),
+        "method": one.method,
         "tol": how.tol,
         "max_steps": how.max_steps,
         "certify": text(how.search),
@@ -192,3 +192,10 @@ def provenance(problem: Problem, how: How, one: Any, version: str) -> dict[str, 
         "devices": f"{len(devices())} {devices()[0].device_kind}",
         "parameters": json.dumps(fixed),
     }
+
+
+def _kinds(problem: Any) -> list[str]:
+    """The classes of a problem and of the games inside it."""
+    kind, inner = type(problem), getattr(problem, "game", None)
+    here = f"{kind.__module__}.{kind.__qualname__}"
+    return [here, *_kinds(inner)] if isinstance(inner, Problem | DynamicGame) else [here]

@@ -189,6 +189,20 @@ def test_an_atlas_changes_its_name_with_its_claims_and_its_models():
     assert "quasi_public_good" not in files
 
 
+def test_an_atlas_keeps_its_name_when_only_words_about_its_models_change(monkeypatch):
+    source, key = claim_module.inspect.getsource, OPEN_SOURCING.key()
+
+    def edited(old, new, most=-1):
+        assert any(old in source(module) for module in claim_module._modules(OPEN_SOURCING.values))
+        monkeypatch.setattr(claim_module.inspect, "getsource", lambda module: source(module).replace(old, new, most))
+        return OPEN_SOURCING.key()
+
+    assert edited('"""', '"""Another word. ', 1) == key
+    assert edited("def payoff(self, s", "def payoff(  # what is earned\n        self, s") == key
+    assert edited("jnp.square", "jnp.abs") != key
+    assert edited("research", "development") != key  # the descriptions of parameters are used
+
+
 def test_a_summary_is_read_if_it_is_of_the_same_atlas(tmp_path, monkeypatch):
     claims = ClaimSet(
         "of x",

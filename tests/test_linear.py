@@ -142,6 +142,13 @@ def test_spectral_radius_of_special_matrices(matrix, radius):
     assert float(spectral_radius(jnp.asarray(matrix))) == pytest.approx(radius, rel=1e-6)
 
 
+@pytest.mark.parametrize("rows", [40, 41])
+def test_spectral_radius_where_powers_grow_as_a_high_power_of_the_exponent(rows):
+    """Plans that answer those of the period before: 0.3 at every date, and nothing else."""
+    plan = np.diag(np.full(rows, 0.3)) + np.diag(np.ones(rows - 1), -1)
+    assert 0.3 * (1 - 1e-9) < float(_radius(jnp.asarray(plan))) < 0.301
+
+
 def test_spectral_radius_in_single_precision():
     for seed in range(5):
         matrix = np.random.default_rng(seed).normal(size=(5, 5)).astype(np.float32)

@@ -327,6 +327,7 @@ def test_bounds_and_horizons_without_end_are_not_overlooked():
     eq = foreseen(most=0.2)
     assert eq.status == Status.infeasible and eq.certificate is not None
     assert eq.certificate.margin < 0 and eq.certificate.regret < 1e-12
+    assert "`PathGame` imposes bounds" in str(eq)
     # With so long periods the rules of finite horizons do not settle.
     rough = eqx.tree_at(lambda g: (g.step, g.speed), StickyPrices(), (jnp.asarray(1.0), jnp.asarray(0.5)))
     with pytest.raises(NotSolvedError, match="max_steps"):
