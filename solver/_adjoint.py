@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from . import _numpy as jnp
 from ._conditions import Conditions, conditions_of
 from ._game import Game
 from ._kinks import kinked

@@ -12,10 +12,10 @@ import abc
 from collections.abc import Mapping
 from typing import Any, cast
 
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from . import _numpy as jnp
 from ._conditions import Conditions, conditions_of
 from ._errors import GameError
 from ._game import Game, Profile

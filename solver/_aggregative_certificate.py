@@ -5,9 +5,9 @@ along every firm's own deviation, with the totals that it leads to, and deviatio
 """
 
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from . import _numpy as jnp
 from ._aggregative import blocked_sum
 from ._aggregative_search import all_deviations
 from ._certificate import bounded_scale, or_infinite

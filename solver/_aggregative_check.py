@@ -5,10 +5,10 @@ from typing import Any
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
+from . import _numpy as jnp
 from ._aggregative import AggregativeGame
 from ._check import check, check_functions, probe
 from ._equilibrium import start_of

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from . import _numpy as jnp
 from ._aggregative import blocked_sum
 from ._hills import bends_often, best_hill, picked, summit
 from ._pooled import Pooling

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Bool
 
+from . import _numpy as jnp
 from ._aggregative import AggregativeGame as AggregativeGame
 from ._aggregative_check import probe as probe
 from ._best_response import BestResponse

@@ -2,9 +2,9 @@
 
 from typing import NamedTuple
 
-import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from . import _numpy as jnp
 from ._linear import solve
 
 

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from . import _numpy as jnp
 from ._elements import Element, Elements, is_known, simplest
 
 _SHORT: ContextVar[float] = ContextVar("_SHORT", default=6)

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from . import _numpy as jnp
 from ._apart import Value, apart, filled, whole
 from ._elements import Elements
 

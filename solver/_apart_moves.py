@@ -10,11 +10,11 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
 from . import _apart_picks as picks
+from . import _numpy as jnp
 from ._apart import Rule, Value, along, filled, is_short, joined, long, out, short, uniform
 from ._apart_sort import sort
 from ._elements import Element, Elements, is_known

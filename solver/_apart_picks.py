@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from . import _numpy as jnp
 from ._apart import Value, filled, long, out
 from ._elements import Element, Elements
 

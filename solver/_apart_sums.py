@@ -6,10 +6,10 @@ A rule returns None where it does not apply; the primitive's own batching rule i
 from collections.abc import Callable
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from . import _numpy as jnp
 from ._apart import Rule, Value, along, filled, full_along, long, out, short
 from ._elements import ELEMENTWISE, Element, Elements
 

@@ -13,10 +13,10 @@ from typing import NamedTuple
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from . import _numpy as jnp
 from ._axes import Knob, put
 from ._best_response import best_response
 from ._conditions import Conditions, conditions_of

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
+
+from . import _numpy as jnp
 
 _FARTHEST = 10.0
 

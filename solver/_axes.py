@@ -13,10 +13,10 @@ from typing import Any
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
+from . import _numpy as jnp
 from ._errors import GameError
 from ._game import Problem
 

@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from . import _numpy as jnp
 from ._anderson import History, accelerate, empty_history, remember
 from ._conditions import Conditions
 from ._errors import GameError

@@ -6,10 +6,11 @@ are eliminated by themselves first, which says which rows are the pivots and wha
 keeps its place, and the unknown that it was used for is remembered.
 """
 
-import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
+
+from . import _numpy as jnp
 
 _FEW, _MANY = 8, 16
 """Unknowns that are eliminated together. In batches of matrices of 50 to 200 rows ten times faster than one by one."""

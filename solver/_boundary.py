@@ -11,11 +11,11 @@ from collections.abc import Callable, Mapping
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Float
 
+from . import _numpy as jnp
 from ._axes import Knob, knobs, put
 from ._best_response import BestResponse
 from ._branch_points import Given

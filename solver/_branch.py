@@ -17,12 +17,12 @@ from typing import Literal
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 from jax.core import Tracer
 from jaxtyping import ArrayLike
 
+from . import _numpy as jnp
 from ._arclength import Curve
 from ._axes import knob, take
 from ._best_response import BestResponse

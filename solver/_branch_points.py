@@ -4,11 +4,11 @@ import dataclasses
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 from jaxtyping import Array, Float
 
+from . import _numpy as jnp
 from ._arclength import Curve, gain_of
 from ._equilibrium import equilibrium
 from ._errors import GameError

@@ -7,10 +7,10 @@ stacked vector, and deviations are searched for without derivatives.
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
+from . import _numpy as jnp
 from ._conditions import Conditions, own_curvature, own_newton
 from ._each import each, in_blocks
 from ._game import Game

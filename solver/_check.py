@@ -7,11 +7,11 @@ from typing import Any, TypeVar
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 from jaxtyping import ArrayLike
 
+from . import _numpy as jnp
 from ._dynamic_game import DynamicGame
 from ._errors import GameError
 from ._game import Game, Problem

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from . import _numpy as jnp
 from ._aggregative import blocked_sum
 from ._ascent import ascend
 from ._best_response import BestResponse

@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from . import _numpy as jnp
 from ._each import rolling
 from ._game import Game
 from ._krylov import MANY, solve_once

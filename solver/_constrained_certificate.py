@@ -6,10 +6,10 @@ payoffs, not the penalized ones, and have to satisfy the constraints.
 """
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
+from . import _numpy as jnp
 from ._certificate import norm, or_infinite, own_derivatives, payoff_scale
 from ._conditions import conditions_of, own_curvature, own_newton
 from ._feasible import Feasible

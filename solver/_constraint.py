@@ -17,10 +17,10 @@ import math
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float
 
+from . import _numpy as jnp
 from ._errors import GameError
 
 

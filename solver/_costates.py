@@ -17,10 +17,10 @@ Own answers drop out by the first-order conditions. The feedback recursion is th
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from . import _numpy as jnp
 from ._adjoint import zero_tangent
 from ._certificate import norm
 from ._linear import solve

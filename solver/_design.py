@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 from jaxtyping import Array, Float
 
+from . import _numpy as jnp
 from ._axes import Knob, knobs, put, take
 from ._best_response import BestResponse
 from ._check import check_options, prepare, structure

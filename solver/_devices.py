@@ -14,12 +14,12 @@ from typing import Any, NamedTuple, Protocol
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AxisType, Mesh
 from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Float
 
+from . import _numpy as jnp
 from ._aggregative import AggregativeGame
 from ._axes import Knob, put, take
 from ._configure import fuses_loops

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
+from . import _numpy as jnp
 from ._errors import GameError
 from ._game import Game, Profile
 from ._layout import Layout, layout_of

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from . import _numpy as jnp
 from ._hills import first_largest
 from ._only_if import only_if
 from ._samples import Line

@@ -8,13 +8,15 @@ of a forward-mode derivative need no arithmetic; both are done here. A factor th
 zero, whatever the other factor, and so does a dividend a quotient.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import lax
+
+from . import _numpy as jnp
 
 Element = Any
 """A NumPy scalar or array (known), or a JAX array: of shape (), or (*long axes, lanes) with axes that may be 1."""
@@ -132,7 +134,7 @@ def _is(x: Element, value: float) -> bool:
 
 def _is_power_of_two(x: Element) -> bool:
     """Whether dividing by it is multiplying by another number, to the last digit."""
-    return isinstance(x, np.floating) and bool(np.isfinite(x)) and abs(np.frexp(x)[0]) == 0.5 and 0.25 <= abs(x) <= 4
+    return isinstance(x, np.floating) and 0.25 <= abs(float(x)) <= 4.0 and abs(math.frexp(x)[0]) == 0.5
 
 
 def _add(s: Elements, x: Element, y: Element) -> Element | None:
@@ -160,9 +162,9 @@ def _div(s: Elements, x: Element, y: Element) -> Element | None:
     if _is(y, 1) or (_is(x, 0) and x.dtype.kind == "f"):
         return x
     # As the slope of the larger of two has them, which is half of each where they are equal.
-    which, *cases = s.chosen[id(y)][1] if id(y) in s.chosen else [None]
+    _, (which, *cases) = s.chosen.get(id(y), (y, [None]))
     if cases and all(_is_power_of_two(case) for case in cases):
-        return s.op(lax.mul_p, x, s.op(lax.select_n_p, which, *(1 / case for case in cases)))
+        return s.op(lax.mul_p, x, s.op(lax.select_n_p, which, *(case.dtype.type(1) / case for case in cases)))
     return None
 
 

@@ -9,11 +9,11 @@ from collections.abc import Iterator, Mapping
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
+from . import _numpy as jnp
 from ._best_response import BestResponse
 from ._check import check_options, check_start, prepare
 from ._conditions import Conditions, conditions_of, own_concave

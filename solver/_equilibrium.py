@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
+from . import _numpy as jnp
 from ._adjoint import Found, implicit
 from ._aggregative_certificate import certify_aggregative
 from ._certificate import certify

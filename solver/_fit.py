@@ -12,10 +12,10 @@ from typing import Any
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
+from . import _numpy as jnp
 from ._axes import Knob, knobs, put, take
 from ._best_response import BestResponse
 from ._catalog import suggest

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from . import _numpy as jnp
 from ._conditions import Conditions
 from ._method import Iterate, Method, Steps, iterate
 

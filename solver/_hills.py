@@ -1,8 +1,8 @@
 """The hills of a payoff that was sampled along a line or in a box, and what is seen of their tops."""
 
-import jax.numpy as jnp
 import numpy as np
 
+from . import _numpy as jnp
 from ._low_discrepancy import low_discrepancy
 from ._only_if import only_if
 

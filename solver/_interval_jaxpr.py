@@ -11,11 +11,11 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.core import ShapedArray
 from jax.extend.core import ClosedJaxpr
 
+from . import _numpy as jnp
 from ._errors import GameError
 from ._expression import CURVES, Graph
 from ._jaxprs import CALLS, called, evaluated

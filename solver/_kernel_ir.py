@@ -14,9 +14,9 @@ from contextvars import ContextVar
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
+from . import _numpy as jnp
 from ._elements import Element, Elements, is_known
 
 FEW, MANY = 8, 16

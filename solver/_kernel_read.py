@@ -12,12 +12,12 @@ from contextvars import ContextVar
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jax.core import Tracer
 from jax.extend.core import ClosedJaxpr
 
+from . import _numpy as jnp
 from ._apart import Value, entirely, filled, uniform
 from ._apart_choices import at_least, chosen, where, which_branch
 from ._apart_moves import MOVES

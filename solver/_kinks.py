@@ -10,10 +10,10 @@ is concluded. For a firm with several strategies slopes along each are not enoug
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from . import _numpy as jnp
 from ._conditions import Conditions
 from ._each import each
 from ._layout import Layout, strategy_scale

@@ -10,10 +10,10 @@ its excess, relative to what strategies of their size make of it.
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from . import _numpy as jnp
 from ._conditions import Conditions, Point, conditions_of, own_curvature, own_targets
 from ._layout import Layout, bounds_of
 from ._priced import Priced, strategies_of

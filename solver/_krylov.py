@@ -8,10 +8,10 @@ the system is eliminated after all.
 """
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
+from . import _numpy as jnp
 from ._linear import own_diagonal, solve
 from ._only_if import only_if
 

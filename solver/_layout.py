@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
+from . import _numpy as jnp
 from ._errors import GameError
 from ._game import Game, Problem, Profile
 

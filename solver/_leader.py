@@ -13,11 +13,11 @@ from typing import Any
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Float
 
+from . import _numpy as jnp
 from ._axes import Knob, knob, knobs, put
 from ._check import check
 from ._each import each, rolling

@@ -6,10 +6,10 @@ threads that the other one holds (seen with jaxlib 0.10.2). The functions here a
 """
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from . import _numpy as jnp
 from ._blocked import solve_blocked
 from ._radius import radius_of_many, squared
 

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Bool, Float
 
+from . import _numpy as jnp
 from ._costates import all_back, back, conditioning, stationary, worth
 from ._dynamic_game import limits_of, report_of, states_of, strategies_of
 from ._equilibrium import equilibrium

@@ -8,10 +8,10 @@ with the smallest d_i, are not eliminated but kept in the small system. If more 
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from . import _numpy as jnp
 from ._aggregative import blocked_sum
 from ._linear import solve, spectral_radius
 

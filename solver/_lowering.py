@@ -13,12 +13,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jax.core import Tracer
 from jax.extend.core import ClosedJaxpr
 
+from . import _numpy as jnp
 from ._apart import Value, apart, filled, joined, uniform, whole
 from ._apart_choices import cond, where
 from ._apart_moves import MOVES

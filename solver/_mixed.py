@@ -9,9 +9,9 @@ nothing; where a gain is zero, a side or the interior can be a whole interval: a
 """
 
 import equinox as eqx
-import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from . import _numpy as jnp
 from ._errors import GameError
 from ._payoff_table import PayoffTable, choice_payoffs
 from ._status import Status

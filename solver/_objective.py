@@ -1,9 +1,9 @@
 """What a player of an outer stage maximizes, by name: a firm's payoff or a scalar outcome of the stage that follows."""
 
 import equinox as eqx
-import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from . import _numpy as jnp
 from ._equilibrium import equilibrium
 from ._errors import GameError
 from ._game import Problem

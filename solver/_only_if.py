@@ -4,8 +4,9 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Bool
+
+from . import _numpy as jnp
 
 T = TypeVar("T")
 

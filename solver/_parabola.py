@@ -6,10 +6,10 @@ there is computed from the payoff, not from the parabola.
 """
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
+from . import _numpy as jnp
 from ._conditions import Conditions
 from ._hills import first_largest
 

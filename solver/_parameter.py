@@ -8,8 +8,9 @@ import dataclasses
 from typing import Any
 
 import equinox as eqx
-import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
+
+from . import _numpy as jnp
 
 
 def as_parameter(value: ArrayLike | tuple[float, ...] | list[float]) -> Float[Array, "..."]:

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Int
 
+from . import _numpy as jnp
 from ._certificate import certify
 from ._check import check_options, check_start, prepare
 from ._conditions import conditions_of

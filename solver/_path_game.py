@@ -10,10 +10,10 @@ from collections.abc import Mapping
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
+from . import _numpy as jnp
 from ._check import check, check_functions
 from ._dynamic_game import (
     DynamicGame,

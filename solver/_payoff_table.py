@@ -8,10 +8,10 @@ matrix) does not matter to it.
 from typing import Any
 
 import equinox as eqx
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float
 
+from . import _numpy as jnp
 from ._check import default_tol
 from ._errors import GameError
 from ._parameter import as_parameter

@@ -12,9 +12,9 @@ import itertools
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
+from . import _numpy as jnp
 from ._arclength import Corrected, Curve, correct
 from ._layout import dtype_of
 

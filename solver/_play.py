@@ -10,10 +10,10 @@ from collections.abc import Mapping
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike
 
+from . import _numpy as jnp
 from ._best_response import BestResponse
 from ._check import check_options, prepare
 from ._each import each

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float
 
+from . import _numpy as jnp
 from ._aggregative import AggregativeGame, blocked_sum
 from ._conditions import Conditions, Point, conditions_of, curvature_of, own_targets
 from ._game import Game, Profile

@@ -9,10 +9,10 @@ from typing import Any
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
+from . import _numpy as jnp
 from ._constraint import Constraint, Rules, rule_of
 from ._errors import GameError
 from ._game import Game, Profile

@@ -18,11 +18,11 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 from jaxtyping import ArrayLike, Float
 
+from . import _numpy as jnp
 from ._check import check_start, prepare
 from ._errors import GameError
 from ._exclusion import exclude

@@ -6,9 +6,9 @@ is refuted by one certified deviation that gains; what is neither is undecided, 
 """
 
 import equinox as eqx
-import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from . import _numpy as jnp
 from ._payoff_table import PayoffTable, alternatives, chosen, digits
 
 

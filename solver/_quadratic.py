@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float
 
+from . import _numpy as jnp
 from ._dynamic_game import DynamicGame, beginning, states_of, strategies_of
 from ._errors import GameError
 from ._game import Profile

@@ -15,11 +15,11 @@ from typing import NamedTuple
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
+from . import _numpy as jnp
 from ._adjoint import zero_tangent
 from ._errors import GameError
 from ._linear import solve

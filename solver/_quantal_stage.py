@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import equinox as eqx
-import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Float
 
+from . import _numpy as jnp
 from ._check import check
 from ._equilibrium import equilibrium
 from ._errors import GameError

@@ -13,9 +13,9 @@ import importlib.metadata
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 from jax.core import Tracer
 
+from . import _numpy as jnp
 from ._check import shaped, structure
 from ._game import Game, Problem
 from ._jaxprs import CALLS, called

@@ -9,10 +9,10 @@ are tried first, until the enclosure is narrow.
 from collections.abc import Callable
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from . import _numpy as jnp
 from ._only_if import only_if
 
 _PRODUCTS = 48

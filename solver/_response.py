@@ -9,10 +9,10 @@ import functools
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from . import _numpy as jnp
 from ._conditions import Conditions
 from ._each import in_blocks
 from ._layout import strategy_scale

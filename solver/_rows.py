@@ -13,10 +13,10 @@ all.
 from collections.abc import Callable
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from . import _numpy as jnp
 from ._each import in_blocks
 from ._layout import Layout
 from ._only_if import only_if

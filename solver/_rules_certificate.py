@@ -16,10 +16,10 @@ largest of all dates. So rules are judged on and off the path, and also where th
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from . import _numpy as jnp
 from ._costates import worth
 from ._layout import Layout, own_blocks, shared_size
 from ._linear import largest_eigenvalue, own_diagonal, solve

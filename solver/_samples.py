@@ -2,10 +2,10 @@
 
 from typing import NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from . import _numpy as jnp
 from ._low_discrepancy import low_discrepancy
 
 _FINEST = 10
@@ -25,7 +25,7 @@ class Line(NamedTuple):
     own: Float[Array, "point own"]
 
 
-def parts_of(count: int, *, alike: bool) -> tuple[np.ndarray, np.ndarray]:
+def parts_of(count: int, *, alike: bool = False) -> tuple[np.ndarray, np.ndarray]:
     """Where the parts of a firm's strategies begin and how wide they are, as shares, by part and strategy: all of
     them first, then a grid, or `alike` for all strategies."""
     if alike:

@@ -13,10 +13,10 @@ from typing import NamedTuple
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from . import _numpy as jnp
 from ._conditions import Conditions
 from ._each import each, in_blocks
 from ._edges import beside_edges

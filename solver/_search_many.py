@@ -13,10 +13,10 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
+from . import _numpy as jnp
 from ._each import each
 from ._edges import beside_edges
 from ._hills import bends_often, best_hill, first_largest, picked, summit

@@ -11,10 +11,10 @@ from typing import Any
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
+from . import _numpy as jnp
 from ._best_response import BestResponse
 from ._check import check, check_start
 from ._conditions import conditions_of

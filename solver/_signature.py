@@ -10,12 +10,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jax.extend.core import ClosedJaxpr
 from jaxtyping import Array, Bool, UInt32
 
+from . import _numpy as jnp
 from ._jaxprs import CALLS, called, evaluated, felt, only_shifts
 
 Signature = UInt32[Array, "*point 2"]

@@ -12,9 +12,9 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 from jax.extend.core import Literal
 
+from . import _numpy as jnp
 from ._game import Game
 from ._jaxprs import CALLS, called, felt, only_shifts
 from ._layout import Layout

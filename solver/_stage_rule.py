@@ -8,11 +8,11 @@ import abc
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float, Int
 
+from . import _numpy as jnp
 from ._errors import GameError
 from ._payoff_table import PayoffTable, alternatives, digits, strides
 from ._pure import PureEquilibria

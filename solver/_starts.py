@@ -3,10 +3,10 @@ over the strategies."""
 
 from collections.abc import Mapping
 
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
+from . import _numpy as jnp
 from ._equilibrium import start_of
 from ._game import Game
 from ._layout import Layout, bounds_of

@@ -5,10 +5,10 @@ directions along which they stay zero (Nocedal & Wright 2006, section 12.5).
 """
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
+from . import _numpy as jnp
 from ._layout import Layout, own_blocks
 from ._linear import largest_eigenvalue, own_diagonal
 

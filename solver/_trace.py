@@ -4,9 +4,9 @@ import dataclasses
 import itertools
 from collections.abc import Callable
 
-import jax.numpy as jnp
 import numpy as np
 
+from . import _numpy as jnp
 from ._branch_points import Points, Row
 from ._pieces import STABLE, At, Pieces, angle, chord
 from ._roots import roots

@@ -1,0 +1,89 @@
+"""The functions of `jax.numpy` that the solver calls most, as no compiled functions of their own.
+
+`jax.numpy.where` and its like are each traced, batched, differentiated and lowered as a function within the function. A
+solver calls them hundreds of times, and what one waits for before its first answer is mostly that. Here they are what
+they are made of; arguments that are anything but usual go to `jax.numpy`.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+_Axis = int | tuple[int, ...] | None
+
+
+def where_(condition: Any, x: Any, y: Any) -> jax.Array:
+    """`jax.numpy.where`."""
+    kinds = {v.dtype for v in (x, y) if _is_array(v)}
+    if len(kinds) != 1 or not _of(condition, "b"):
+        return jnp.where(condition, x, y)
+    (kind,) = kinds
+    for v in (x, y):
+        if not (_is_array(v) or (type(v) is float and kind.kind == "f")):
+            return jnp.where(condition, x, y)
+    shape = np.broadcast_shapes(*(np.shape(v) for v in (condition, x, y)))
+    no, yes = (_broadcast(v if _is_array(v) else kind.type(v), shape) for v in (y, x))
+    return lax.select_n(_broadcast(condition, shape), no, yes)
+
+
+def sum_(x: Any, axis: _Axis = None, dtype: Any = None) -> jax.Array:
+    """`jax.numpy.sum`."""
+    if _of(x, "f") and dtype in (None, x.dtype):
+        return lax.reduce_sum(x, _axes(x, axis))
+    return jnp.sum(x, axis=axis, dtype=dtype)
+
+
+def max_(x: Any, axis: _Axis = None) -> jax.Array:
+    """`jax.numpy.max`."""
+    return lax.reduce_max(x, _axes(x, axis)) if _of(x, "f") and x.size else jnp.max(x, axis=axis)
+
+
+def min_(x: Any, axis: _Axis = None) -> jax.Array:
+    """`jax.numpy.min`."""
+    return lax.reduce_min(x, _axes(x, axis)) if _of(x, "f") and x.size else jnp.min(x, axis=axis)
+
+
+def any_(x: Any, axis: _Axis = None) -> jax.Array:
+    """`jax.numpy.any`."""
+    return lax.reduce_or(x, _axes(x, axis)) if _of(x, "b") else jnp.any(x, axis=axis)
+
+
+def all_(x: Any, axis: _Axis = None) -> jax.Array:
+    """`jax.numpy.all`."""
+    return lax.reduce_and(x, _axes(x, axis)) if _of(x, "b") else jnp.all(x, axis=axis)
+
+
+def clip_(x: Any, lower: Any, upper: Any) -> jax.Array:
+    """`jax.numpy.clip`."""
+    return jnp.minimum(upper, jnp.maximum(lower, x))
+
+
+def _is_array(x: Any) -> bool:
+    return isinstance(x, jax.Array | np.ndarray | np.generic)
+
+
+def _of(x: Any, kind: str) -> bool:
+    """Whether it is an array of reals ("f") or of truth values ("b")."""
+    return _is_array(x) and x.dtype.kind == kind
+
+
+def _axes(x: Any, axis: _Axis) -> tuple[int, ...]:
+    if axis is None:
+        return tuple(range(np.ndim(x)))
+    return tuple(a % np.ndim(x) for a in (axis if isinstance(axis, tuple) else (axis,)))
+
+
+def _broadcast(x: Any, shape: tuple[int, ...]) -> Any:
+    given = np.shape(x)
+    if given == shape:
+        return x
+    if not given:
+        return lax.broadcast(x, shape)
+    before = len(shape) - len(given)
+    kept = [k for k in range(len(given)) if given[k] == shape[before + k]]
+    if len(kept) < len(given):
+        x = lax.squeeze(x, [k for k in range(len(given)) if k not in kept])
+    return lax.broadcast_in_dim(x, shape, [before + k for k in kept])
