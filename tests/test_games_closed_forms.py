@@ -32,7 +32,7 @@ def test_a_wrong_equilibrium_is_noticed():
 
 
 def test_all_games_are_listed():
-    assert len(GAMES) == 31
+    assert len(GAMES) == 32
 
 
 def _profile(game: Game, part: float) -> dict[str, jax.Array]:
