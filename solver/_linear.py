@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 
 from . import _numpy as jnp
 from ._blocked import solve_blocked
-from ._radius import radius_of_many, squared
+from ._radius import limit, radius_of_many, squared
 
 # Beyond this many unknowns the written-out program takes longer to compile than it saves.
 _WRITTEN_OUT = 6
@@ -90,7 +90,17 @@ def spectral_radius(matrix: Float[Array, "n n"]) -> Float[Array, ""]:
     """The largest modulus of an eigenvalue, by products alone (see `_radius`): it runs on every backend."""
     if matrix.shape[0] == 2:
         return _radius_of_two(matrix)
-    return radius_of_many(matrix) if matrix.shape[0] > _SQUARED else squared(matrix, _square)[1]
+    return radius_of_many(matrix) if matrix.shape[0] > _SQUARED else _radius_of_some(matrix)
+
+
+@jax.custom_jvp
+def _radius_of_some(matrix: Float[Array, "n n"]) -> Float[Array, ""]:
+    return squared(matrix, _square)[1]
+
+
+@_radius_of_some.defjvp
+def _rule(primals, tangents):
+    return jax.jvp(lambda matrix: limit(matrix, _square), primals, tangents)
 
 
 def _square(matrix: Float[Array, "n n"]) -> Float[Array, "n n"]:

@@ -7,5 +7,10 @@ if TYPE_CHECKING:
 else:
     import jax.numpy
 
+    from . import _numpy_calls
+
+    all, any, clip = _numpy_calls.all_, _numpy_calls.any_, _numpy_calls.clip_
+    max, min, sum, where = _numpy_calls.max_, _numpy_calls.min_, _numpy_calls.sum_, _numpy_calls.where_
+
     def __getattr__(name):
         return getattr(jax.numpy, name)

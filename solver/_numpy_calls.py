@@ -29,31 +29,39 @@ def where_(condition: Any, x: Any, y: Any) -> jax.Array:
     return lax.select_n(_broadcast(condition, shape), no, yes)
 
 
-def sum_(x: Any, axis: _Axis = None, dtype: Any = None) -> jax.Array:
+def sum_(x: Any, axis: _Axis = None, dtype: Any = None, **more: Any) -> jax.Array:
     """`jax.numpy.sum`."""
-    if _of(x, "f") and dtype in (None, x.dtype):
+    if _of(x, "f") and dtype in (None, x.dtype) and _usual(x, axis, more):
         return lax.reduce_sum(x, _axes(x, axis))
-    return jnp.sum(x, axis=axis, dtype=dtype)
+    return jnp.sum(x, axis=axis, dtype=dtype, **more)
 
 
-def max_(x: Any, axis: _Axis = None) -> jax.Array:
+def max_(x: Any, axis: _Axis = None, **more: Any) -> jax.Array:
     """`jax.numpy.max`."""
-    return lax.reduce_max(x, _axes(x, axis)) if _of(x, "f") and x.size else jnp.max(x, axis=axis)
+    if _of(x, "f") and x.size and _usual(x, axis, more):
+        return lax.reduce_max(x, _axes(x, axis))
+    return jnp.max(x, axis=axis, **more)
 
 
-def min_(x: Any, axis: _Axis = None) -> jax.Array:
+def min_(x: Any, axis: _Axis = None, **more: Any) -> jax.Array:
     """`jax.numpy.min`."""
-    return lax.reduce_min(x, _axes(x, axis)) if _of(x, "f") and x.size else jnp.min(x, axis=axis)
+    if _of(x, "f") and x.size and _usual(x, axis, more):
+        return lax.reduce_min(x, _axes(x, axis))
+    return jnp.min(x, axis=axis, **more)
 
 
-def any_(x: Any, axis: _Axis = None) -> jax.Array:
+def any_(x: Any, axis: _Axis = None, **more: Any) -> jax.Array:
     """`jax.numpy.any`."""
-    return lax.reduce_or(x, _axes(x, axis)) if _of(x, "b") else jnp.any(x, axis=axis)
+    if _of(x, "b") and _usual(x, axis, more):
+        return lax.reduce_or(x, _axes(x, axis))
+    return jnp.any(x, axis=axis, **more)
 
 
-def all_(x: Any, axis: _Axis = None) -> jax.Array:
+def all_(x: Any, axis: _Axis = None, **more: Any) -> jax.Array:
     """`jax.numpy.all`."""
-    return lax.reduce_and(x, _axes(x, axis)) if _of(x, "b") else jnp.all(x, axis=axis)
+    if _of(x, "b") and _usual(x, axis, more):
+        return lax.reduce_and(x, _axes(x, axis))
+    return jnp.all(x, axis=axis, **more)
 
 
 def clip_(x: Any, lower: Any, upper: Any) -> jax.Array:
@@ -62,12 +70,19 @@ def clip_(x: Any, lower: Any, upper: Any) -> jax.Array:
 
 
 def _is_array(x: Any) -> bool:
-    return isinstance(x, jax.Array | np.ndarray | np.generic)
+    """Whether it is an array whose type is its own, and not what it meets."""
+    return isinstance(x, jax.Array | np.ndarray | np.generic) and not getattr(x, "weak_type", False)
 
 
 def _of(x: Any, kind: str) -> bool:
     """Whether it is an array of reals ("f") or of truth values ("b")."""
     return _is_array(x) and x.dtype.kind == kind
+
+
+def _usual(x: Any, axis: _Axis, more: dict[str, Any]) -> bool:
+    """Whether there is nothing else to be asked or refused."""
+    axes = axis if isinstance(axis, tuple) else () if axis is None else (axis,)
+    return not more and len(set(axes)) == len(axes) and {-np.ndim(x) <= a < np.ndim(x) for a in axes} <= {True}
 
 
 def _axes(x: Any, axis: _Axis) -> tuple[int, ...]:

@@ -70,7 +70,7 @@ def squared(
     def once(state):
         power, log, weight, k, _ = state
         norm = jnp.max(jnp.sum(jnp.abs(power), axis=1))
-        some = norm >= jnp.finfo(norm.dtype).tiny
+        some = ~(norm < jnp.finfo(norm.dtype).tiny)  # NaN is something.
         safe = jnp.where(some, norm, 1.0)
         power = power * (1.0 / safe)
         again = square(power)
@@ -88,6 +88,24 @@ def squared(
     begin = matrix, zero, zero + 1.0, jnp.zeros((), jnp.int32), jnp.zeros((), bool)
     power, log, *_ = jax.lax.while_loop(unfinished, once, begin)
     return power, jnp.exp(log)
+
+
+def limit(
+    matrix: Float[Array, "n n"], square: Callable[[Float[Array, "n n"]], Float[Array, "n n"]]
+) -> Float[Array, ""]:
+    """The same by thirty squarings in any case, to be differentiated: a loop that ends when it may has no way back, and
+    at its end the slope may still be on its way to the limit."""
+
+    def once(k, state):
+        power, log, weight = state
+        norm = jnp.max(jnp.sum(jnp.abs(power), axis=1))
+        some = ~(norm < jnp.finfo(norm.dtype).tiny)
+        safe = jnp.where(some, norm, 1.0)
+        log = log + jnp.where(some, jnp.log(safe), _vanished(k, matrix.shape[0])) * weight
+        return square(power * (1.0 / safe)), log, 0.5 * weight
+
+    zero = jnp.zeros((), matrix.dtype)
+    return jnp.exp(jax.lax.fori_loop(0, _SQUARINGS, once, (matrix, zero, zero + 1.0))[1])
 
 
 def _product(matrix: Float[Array, "n n"]) -> Float[Array, "n n"]:

@@ -149,6 +149,23 @@ def test_spectral_radius_where_powers_grow_as_a_high_power_of_the_exponent(rows)
     assert 0.3 * (1 - 1e-9) < float(_radius(jnp.asarray(plan))) < 0.301
 
 
+@pytest.mark.parametrize("n", [1, 3, 4, 7])
+def test_derivatives_of_the_spectral_radius(n):
+    rng = np.random.default_rng(n)
+    left, right, way = rng.uniform(0.5, 1.5, n), rng.uniform(0.5, 1.5, n), rng.normal(size=(n, n))
+    for matrix in (np.outer(left, right), rng.uniform(0.1, 1.0, (n, n))):
+        values, vectors = np.linalg.eig(matrix)
+        top = np.argmax(np.abs(values))
+        expected = (np.linalg.inv(vectors)[top] @ way @ vectors[:, top]).real
+        jvp = jax.jvp(spectral_radius, (jnp.asarray(matrix),), (jnp.asarray(way),))[1]
+        np.testing.assert_allclose(jvp, expected, rtol=1e-6)
+        np.testing.assert_allclose(jnp.sum(jax.grad(spectral_radius)(jnp.asarray(matrix)) * way), expected, rtol=1e-6)
+
+
+def test_a_radius_that_is_not_known_is_no_number():
+    assert np.isnan(spectral_radius(jnp.full((3, 3), jnp.nan)))
+
+
 def test_spectral_radius_in_single_precision():
     for seed in range(5):
         matrix = np.random.default_rng(seed).normal(size=(5, 5)).astype(np.float32)

@@ -46,6 +46,18 @@ def test_reductions(name, x, axis):
     _same(getattr(_numpy, name)(jnp.asarray(x), axis=axis), getattr(jnp, name)(jnp.asarray(x), axis=axis))
 
 
+def test_unusual_arguments():
+    assert _numpy.where is not jnp.where  # What is tested here.
+    x = jnp.asarray(NUMBERS[2, 3])
+    _same(_numpy.max(x, axis=1, keepdims=True), jnp.max(x, axis=1, keepdims=True))
+    weak = jnp.asarray(1.0)
+    for name in ("sum", "max", "min"):
+        assert getattr(_numpy, name)(weak).weak_type == getattr(jnp, name)(weak).weak_type
+        with pytest.raises(ValueError, match="out of bounds"):
+            getattr(_numpy, name)(x, axis=2)
+    assert _numpy.where(x > 0, weak, 0.0).weak_type == jnp.where(x > 0, weak, 0.0).weak_type
+
+
 def test_single_precision_clips_and_the_rest():
     x = jnp.asarray(NUMBERS[2, 3], jnp.float32)
     _same(_numpy.where(x > 0, x, 0.0), jnp.where(x > 0, x, 0.0))
