@@ -15,7 +15,8 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
-from nashgrid.solver import Newton
+from nashgrid.games import linear_cournot_equilibrium
+from nashgrid.solver import Newton, Status
 from nashgrid.solver._kernel import Kernel
 
 
@@ -66,14 +67,30 @@ def test_the_record_of_a_game_and_its_figure(monkeypatch, tmp_path):
     assert row["bytes"] == 8 * (4 + 2) + 4 + 4  # Parameters, quantities, status and steps.
     peak = record["peak"]
     assert 0 < row["flop_per_s"] < peak["flop_per_s"] and row["bound_by"] in row["bounds_s"]
+    assert 0 <= row["residual_max"] <= 1e-14 and row["share_accepted"] == 1.0
     assert row["seconds"] <= row["seconds_median"] and 0 < row["share"] < 1
     for name in ("flop_per_s", "quotients_per_s", "bytes_per_s"):
         assert peak["slowest_tenth"][name] <= peak["median"][name] <= peak[name]
     assert peak["measurements"] == 2 * _peaks.ROUND
     # Taken from the text: a series of fourteen terms, and what leads to it.
     assert record["parameters"]["flop_of"] == {"quotient": 1, "square root": 1, "exp": 35, "log": 37, "x**y": 74}
-    assert "linear_cournot_2" in roofline.table(record)
+    table = roofline.table(record)
+    assert "linear_cournot_2" in table and "points a second of a core" in table and "accepted 100.00%" in table
     assert (tmp_path / "roofline.png").stat().st_size > 10_000
+
+
+def test_speed_is_not_said_without_what_the_points_are_worth():
+    given = _tasks.task("linear_cournot_2", "newton")
+    points = given.points(64)
+    right = np.stack([linear_cournot_equilibrium(p[0], p[1], p[2:]) for p in jnp.asarray(points)])
+    status = np.full(64, Status.first_order)
+    found = roofline.solved(given, points, {"quantity": right, "status": status})
+    assert found["residual_max"] is not None and found["residual_max"] <= 1e-14 and found["share_accepted"] == 1.0
+    right[5, 1], status[5] = np.nan, Status.max_steps
+    found = roofline.solved(given, points, {"quantity": right, "status": status})
+    assert found == {"residual_max": None, "share_accepted": 63 / 64}
+    row = dict.fromkeys(roofline.NUMBERS, 1.0) | {"game": "a", "method": "b", "note": None, "bytes": 8} | found
+    assert roofline.line(row).endswith("residual infinite, accepted 98.44%")
 
 
 def test_a_point_is_bound_by_what_takes_longest():
