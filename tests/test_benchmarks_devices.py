@@ -5,7 +5,7 @@ import json
 import jax
 import pytest
 from benchmarks import __main__ as command
-from benchmarks import _clock, _peaks, maps, throughput
+from benchmarks import _clock, _peaks, maps, roofline, throughput
 from benchmarks._deadline import Deadline
 from benchmarks._tasks import FIRST, MAP, names
 
@@ -16,7 +16,7 @@ from nashgrid.solver import Leader
 @pytest.fixture
 def accelerated(monkeypatch):
     """As where programs do not run on the processor."""
-    for module in (_clock, _peaks, maps, throughput):
+    for module in (_clock, _peaks, maps, roofline, throughput):
         monkeypatch.setattr(module, "on_host", lambda: False)
 
 
@@ -49,6 +49,7 @@ def test_on_an_accelerator_only_what_runs_there_is_timed(accelerated):
     first = list(names(first=True))
     assert {game for game, _ in first[:7]} == set(FIRST) and sorted(first) == sorted(names())
     assert (MAP, "newton") not in first
+    assert roofline.counted_in() == "counted in the kernel for a processor, taken to be the same here"
 
 
 def test_the_peaks_of_an_accelerator_have_its_links(accelerated, monkeypatch):

@@ -75,6 +75,7 @@ def test_the_record_of_a_game_and_its_figure(monkeypatch, tmp_path):
     # Taken from the text: a series of fourteen terms, and what leads to it.
     assert record["parameters"]["flop_of"] == {"quotient": 1, "square root": 1, "exp": 35, "log": 37, "x**y": 74}
     table = roofline.table(record)
+    assert record["parameters"]["flop"].startswith("counted in the running kernel;")
     assert "linear_cournot_2" in table and "points a second of a core" in table and "accepted 100.00%" in table
     assert (tmp_path / "roofline.png").stat().st_size > 10_000
 
