@@ -73,6 +73,18 @@ def test_what_a_device_refuses_is_noted(monkeypatch):
     assert row["note"] == "skipped: the time was up"
 
 
+@pytest.mark.parametrize(("host", "folder"), [(True, "results"), (False, "results/gpu")])
+def test_records_are_written_where_they_were_measured(monkeypatch, tmp_path, host, folder):
+    monkeypatch.setattr(command, "configure", lambda: None)
+    monkeypatch.setattr(command, "on_host", lambda: host)
+    monkeypatch.setattr(command, "_RESULTS", tmp_path / "results")
+    written = []
+    monkeypatch.setattr(command, "_one", lambda name, out, quick, deadline: written.append((name, out)))
+    # As JAX chooses, nothing being said.
+    assert command.main(["map"]) == 0
+    assert written == [("map", tmp_path / folder)] and (tmp_path / folder).is_dir()
+
+
 def test_a_device_that_is_not_there_is_a_one_line_error(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(command, "_choose", lambda device: None)
     monkeypatch.setattr(command, "configure", lambda: None)
