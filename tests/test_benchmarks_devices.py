@@ -73,6 +73,22 @@ def test_what_a_device_refuses_is_noted(monkeypatch):
     assert row["note"] == "skipped: the time was up"
 
 
+def test_rows_of_nashgrid_outlive_the_process_of_the_others(accelerated, monkeypatch):
+    def fail(*, quick, minutes, say):
+        raise ChildProcessError("the process of the other competitors ended with exit code 3.")
+
+    ours = {"game": throughput.DEVICE_GAMES[0], "competitor": "newton", "note": None}
+    monkeypatch.setattr(throughput, "in_a_process", fail)
+    monkeypatch.setattr(throughput, "measure", lambda *_: {"parameters": {"competitors": {}}, "rows": [ours.copy()]})
+    said = []
+    rows = throughput.run(quick=True, say=said.append)["rows"]
+    assert ours in rows and len(rows) == 1 + 2 * len(throughput.DEVICE_GAMES)
+    others = [row for row in rows if row != ours]
+    assert {row["competitor"] for row in others} == {"plain", "optimistix"}
+    assert all("exit code 3" in row["note"] or "not installed" in row["note"] for row in others)
+    assert len(said) == 1 and "exit code 3" in said[0]
+
+
 @pytest.mark.parametrize(("host", "folder"), [(True, "results"), (False, "results/gpu")])
 def test_records_are_written_where_they_were_measured(monkeypatch, tmp_path, host, folder):
     monkeypatch.setattr(command, "configure", lambda: None)
