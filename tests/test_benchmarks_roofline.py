@@ -6,7 +6,8 @@ import json
 import jax
 import jax.numpy as jnp
 import numpy as np
-from benchmarks import _peaks, _tasks, roofline
+import pytest
+from benchmarks import _counted, _peaks, _tasks, roofline
 from benchmarks._counted import counting, operations
 from benchmarks._deadline import Deadline
 from benchmarks._roofline_figure import place
@@ -16,7 +17,7 @@ from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
 from nashgrid.games import linear_cournot_equilibrium
-from nashgrid.solver import Newton, Status
+from nashgrid.solver import Newton, Status, _kernel_parts
 from nashgrid.solver._kernel import Kernel
 
 
@@ -52,6 +53,34 @@ def test_loops_are_counted_as_often_as_they_turn():
         rows[0, 0] = 10.0
         made.run((), rows[:8])
         assert counter.total().every == 32 * 5 * 2 + made.lanes * 10 * 2
+
+
+def test_programs_that_are_called_at_several_places_are_counted_at_each(monkeypatch):
+    @jax.jit
+    def sixth(x):
+        return (x * x) * (x * x) * (x * x)
+
+    def written_once():
+        with counting() as counter:
+            made = Kernel(
+                lambda _, x: sixth(x[0]) + sixth(x[1]), (), jax.ShapeDtypeStruct((2,), jnp.dtype(float)), 10_000
+            )
+            np.testing.assert_array_equal(made.run((), np.tile([1.0, 2.0], (32, 1))), 65.0)
+        return counter.total()
+
+    texts, of_text = [], _counted.instrumented
+    monkeypatch.setattr(_counted, "instrumented", lambda text: texts.append(text) or of_text(text))
+    everywhere = written_once()
+    monkeypatch.setattr(_kernel_parts, "_LONG", 3)
+    assert written_once() == everywhere and everywhere.every >= 32 * 7
+    assert ["define internal" in text for text in texts] == [False, True]
+
+
+def test_what_is_in_no_block_is_not_left_out_in_silence():
+    with pytest.raises(ValueError, match="would not be counted: %x = fadd double %a, %b"):
+        _counted.instrumented(
+            "define double @sum(double %a, double %b) {\n  %x = fadd double %a, %b\n  ret double %x\n}"
+        )
 
 
 def test_the_record_of_a_game_and_its_figure(monkeypatch, tmp_path):
