@@ -61,6 +61,22 @@ def test_the_peaks_of_an_accelerator_have_its_links(accelerated, monkeypatch):
     assert peaks.record()["of"] == "device"
 
 
+def test_a_rate_is_that_of_all_devices_as_games_use_them(accelerated, monkeypatch):
+    monkeypatch.setattr(_peaks, "_ACCELERATED", (64, 8))
+    monkeypatch.setattr(_peaks, "_COPIED", 64)
+    one = {name: amount for name, (amount, _) in _peaks._on_accelerator().items()}
+    assert one["flop_per_s"] == 2.0 * 8 * 64 * _peaks._CALLS
+    assert one["quotients_per_s"] == 64 * _peaks._CALLS and one["bytes_per_s"] == 2.0 * 8 * 64 * _peaks._CALLS
+    (device,) = jax.local_devices()
+    monkeypatch.setattr(jax, "local_devices", lambda: [device, device])
+    two = {name: amount / one[name] for name, (amount, _) in _peaks._on_accelerator().items()}
+    assert two == {
+        "flop_per_s": 2.0, "quotients_per_s": 2.0, "bytes_per_s": 2.0, "bytes_in_per_s": 1.0, "bytes_out_per_s": 1.0,
+    }  # fmt: skip
+    monkeypatch.setattr(jax, "local_device_count", lambda: 2)
+    assert _clock.unit() == "set of 2 devices"
+
+
 def test_what_a_device_refuses_is_noted(monkeypatch):
     def refuse(case, competitor, size):
         raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory\nwhile allocating")
