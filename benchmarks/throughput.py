@@ -197,7 +197,7 @@ def judged(case: Case, points: np.ndarray, answer: Answer, seconds: list[float])
 
 def _row(
     case: Case, competitor: Competitor, size: int, *, note: str | None = None, platform: str | None = None, **have
-):
+) -> dict[str, Any]:
     """One row; what was not measured is None, and `note` says why. Infinite residuals are None too."""
     on = platform or jax.local_devices()[0].platform
     at = {"game": case.name, "competitor": competitor.name, "platform": on, "points": size}
