@@ -1,10 +1,11 @@
 """Floating-point operations that a kernel executes: counted, not estimated.
 
-A kernel is text for LLVM before it is compiled. Here each of its blocks gets a counter, so that after a run it is known
-how often each was executed, and with it every sum, product, quotient and root in it; a product that is added at once
-counts as two, a quotient or a root as one. exp and log are in the text as the sums and products of their series, and
-count as these; a function of the C library counts as one. Comparing, choosing and changing signs do not count. Lanes
-that wait for slower ones beside them do: the processor computes them all the same.
+A kernel is text for LLVM before it is compiled. Here each of its blocks gets a counter, and each of the programs that
+it calls at several places, so that after a run it is known how often each was executed, and with it every sum, product,
+quotient and root in it; a product that is added at once counts as two, a quotient or a root as one. exp and log are in
+the text as the sums and products of their series, and count as these; a function of the C library counts as one.
+Comparing, choosing and changing signs do not count. Lanes that wait for slower ones beside them do: the processor
+computes them all the same.
 """
 
 import ctypes
