@@ -13,6 +13,7 @@ from typing import Any
 import jax
 
 from . import certificates, growth, lanes, maps, roofline, startup, throughput
+from ._clock import on_host
 from ._deadline import Deadline
 from ._environment import configure
 from ._figure import draw
@@ -61,20 +62,21 @@ def main(argv: list[str] | None = None) -> int:
         "--minutes", type=float, default=math.inf, metavar="M", help="begin nothing after so many minutes in all"
     )
     parser.add_argument(
-        "--out", type=Path, metavar="DIR", help=f"where to write (default: {_RESULTS}, with --device gpu gpu in it)"
+        "--out", type=Path, metavar="DIR", help=f"where to write (default: {_RESULTS}, on a GPU gpu in it)"
     )
     arguments = parser.parse_args(argv)
     if unknown := [name for name in arguments.names if name not in BENCHMARKS]:
         parser.error(f"no benchmark {unknown[0]!r}; there is {', '.join(BENCHMARKS)}.")
-    out = arguments.out or (_RESULTS / "gpu" if arguments.device == "gpu" else _RESULTS)
     deadline = Deadline(60.0 * arguments.minutes)
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        if not os.access(out, os.W_OK):
-            raise PermissionError(f"{out} cannot be written to.")
         _choose(arguments.device)
         configure()
         _found(arguments.device)
+        # Known only now: without --device it is JAX that chooses, and records of processors are not to be written over.
+        out = arguments.out or (_RESULTS if on_host() else _RESULTS / "gpu")
+        out.mkdir(parents=True, exist_ok=True)
+        if not os.access(out, os.W_OK):
+            raise PermissionError(f"{out} cannot be written to.")
         for name in arguments.names or BENCHMARKS:
             _one(name, out, arguments.quick, deadline)
     except OSError as error:

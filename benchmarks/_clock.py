@@ -16,6 +16,12 @@ def clock() -> float:
     return time.process_time() if on_host() else time.perf_counter()
 
 
+def unit() -> str:
+    """That of which rates are: a core where costs are processor time, else all devices of this process together."""
+    count = jax.local_device_count()
+    return "core" if on_host() else "device" if count == 1 else f"set of {count} devices"
+
+
 def failed(error: Exception) -> str:
     """What is noted of a measurement that an accelerator or another process has failed."""
     return f"failed: {(str(error).strip().splitlines() or [''])[0][:200]}"

@@ -1,10 +1,11 @@
 """Floating-point operations that a kernel executes: counted, not estimated.
 
-A kernel is text for LLVM before it is compiled. Here each of its blocks gets a counter, so that after a run it is known
-how often each was executed, and with it every sum, product, quotient and root in it; a product that is added at once
-counts as two, a quotient or a root as one. exp and log are in the text as the sums and products of their series, and
-count as these; a function of the C library counts as one. Comparing, choosing and changing signs do not count. Lanes
-that wait for slower ones beside them do: the processor computes them all the same.
+A kernel is text for LLVM before it is compiled. Here each of its blocks gets a counter, and each of the programs that
+it calls at several places, so that after a run it is known how often each was executed, and with it every sum, product,
+quotient and root in it; a product that is added at once counts as two, a quotient or a root as one. exp and log are in
+the text as the sums and products of their series, and count as these; a function of the C library counts as one.
+Comparing, choosing and changing signs do not count. Lanes that wait for slower ones beside them do: the processor
+computes them all the same.
 """
 
 import ctypes
@@ -19,6 +20,8 @@ from nashgrid.solver._kernel_code import Code, Text
 _OPERATION = re.compile(r"= f(add|sub|mul|div|rem)\b[^<]*?(?:<(\d+) x )?(?:double|float)\b")
 _CALL = re.compile(r"= call (?:nsz )?(?:<(\d+) x )?(?:double|float)>? @(?:llvm\.)?(\w+)")
 _LABEL = re.compile(r"^\s*[\w.]+:")
+_FUNCTION = re.compile(r"^define .*?^}", re.MULTILINE | re.DOTALL)
+"""The kernel, and the programs that it calls at several places."""
 _FREE = ("fabs", "copysign", "maximum", "minimum", "maxnum", "minnum", "floor", "ceil", "trunc", "rint", "round")
 """What only moves or compares numbers."""
 
@@ -47,11 +50,20 @@ def operations(line: str) -> Operations:
 
 
 def instrumented(text: str) -> tuple[str, list[Operations]]:
-    """The text with a counter in each block of its first function, and the operations in each of them."""
-    begin = text.index("define void @kernel")
-    end = text.index("\n}", begin)
-    lines, found, waiting = [], [], False
-    for line in text[begin:end].splitlines():
+    """The text with a counter in each block of its functions, and the operations in each of them.
+
+    Raises:
+        ValueError: there are operations in no block, which would be left out.
+    """
+    found: list[Operations] = []
+    text = _FUNCTION.sub(lambda function: _with_counters(function[0], found), text)
+    return f"@counts = global [{len(found)} x i64] zeroinitializer\n{text}", found
+
+
+def _with_counters(function: str, found: list[Operations]) -> str:
+    """A function with its counters; what is in its blocks is added to `found`."""
+    lines, first, waiting = [], len(found), False
+    for line in function.splitlines():
         if waiting and line.strip() and "= phi " not in line:
             k, waiting = len(found) - 1, False
             place = f"getelementptr (i64, ptr @counts, i64 {k})"
@@ -61,10 +73,11 @@ def instrumented(text: str) -> tuple[str, list[Operations]]:
         if _LABEL.match(line):
             found.append(_NONE)
             waiting = True
-        elif found:
-            found[-1] = Operations(*(sum(both) for both in zip(found[-1], operations(line), strict=True)))
-    counts = f"@counts = global [{len(found)} x i64] zeroinitializer\n"
-    return counts + text[:begin] + "\n".join(lines) + text[end:], found
+        elif any(more := operations(line)):
+            if len(found) == first:
+                raise ValueError(f"this is in no block, and would not be counted: {line.strip()}")
+            found[-1] = Operations(*(sum(both) for both in zip(found[-1], more, strict=True)))
+    return "\n".join(lines)
 
 
 class Counter:

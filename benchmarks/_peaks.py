@@ -5,7 +5,9 @@ which other processes do not take part in. For arithmetic a kernel like those of
 has to wait for the one before it, four cycles or so, and two can begin in each cycle, so it takes chains that do not
 wait for each other, but no more than there are registers for: with 32 of them, two registers each, half of the rate is
 lost to loads and stores. Quotients are measured in the same way. Bytes are those of a copy of an array that no cache
-holds, read and written. On an accelerator they are those of XLA's programs, and of copies from and to the host.
+holds, read and written. On an accelerator they are those of XLA's programs, of all devices at once as games use them,
+many calls in a row with one wait at the end, as a call takes as long to begin as a short program to run; and of copies
+from and to the host.
 """
 
 import statistics
@@ -19,7 +21,7 @@ import numpy as np
 
 from nashgrid.solver._kernel import Kernel, cores
 
-from ._clock import clock, on_host
+from ._clock import clock, on_host, unit
 
 UNITS = {
     "flop_per_s": "products that are added, each of them two operations",
@@ -38,6 +40,8 @@ _COPIED = 2**26
 """Numbers; more than caches hold."""
 _ACCELERATED = 2**24, 512
 """Numbers, and products that are added to each, in a program of an accelerator."""
+_CALLS = 32
+"""Of it in a row, each less than a millisecond."""
 
 
 class Peaks:
@@ -65,7 +69,7 @@ class Peaks:
         """The best rates, and how those of all rounds spread: the median, the tenth that was slowest, and the best of
         each round in turn, by which it shows if clocks have changed meanwhile."""
         return self.best() | {
-            "of": "core, all of them at work" if on_host() else "device",
+            "of": f"{unit()}, all of them at work" if on_host() else unit(),
             "measurements": max(map(len, self.rates.values())),
             "median": {name: statistics.median(rates) for name, rates in self.rates.items()},
             "rounds": {
@@ -110,8 +114,9 @@ def _on_cores() -> Work:
 
 def _on_accelerator() -> Work:
     count, deep = _ACCELERATED
-    few, many = jnp.ones(count), jnp.ones(_COPIED)
-    host = np.ones(_COPIED)
+    host, on = np.ones(_COPIED), jax.local_devices()
+    few, many = ([jax.device_put(np.ones(n), device) for device in on] for n in (count, _COPIED))
+    half = [jax.device_put(np.asarray(0.5), device) for device in on]
 
     @jax.jit
     def arithmetic(x: jax.Array, by: jax.Array) -> jax.Array:
@@ -126,16 +131,22 @@ def _on_accelerator() -> Work:
         return x
 
     copied = jax.jit(lambda x, by: x * by)
-    half = jnp.asarray(0.5)
+    calls = _CALLS * len(on)
 
-    def waiting(program: Callable[..., jax.Array], x: jax.Array) -> Callable[[], Any]:
-        return lambda: program(x, half).block_until_ready()
+    def waiting(program: Callable[..., jax.Array], xs: list[jax.Array]) -> Callable[[], Any]:
+        def work() -> None:
+            last: list[jax.Array] = []
+            for _ in range(_CALLS):
+                last = [program(x, by) for x, by in zip(xs, half, strict=True)]
+            jax.block_until_ready(last)  # A device takes one after the other.
+
+        return work
 
     return {
-        "flop_per_s": (2.0 * deep * count, waiting(arithmetic, few)),
-        "quotients_per_s": (deep // 8 * count, waiting(division, few)),
-        "bytes_per_s": (2.0 * many.nbytes, waiting(copied, many)),
+        "flop_per_s": (2.0 * deep * count * calls, waiting(arithmetic, few)),
+        "quotients_per_s": (deep // 8 * count * calls, waiting(division, few)),
+        "bytes_per_s": (2.0 * many[0].nbytes * calls, waiting(copied, many)),
         "bytes_in_per_s": (host.nbytes, lambda: jax.device_put(host).block_until_ready()),
         # Of a new array each time, as JAX keeps what it has copied.
-        "bytes_out_per_s": (host.nbytes, lambda: np.asarray(copied(many, half))),
+        "bytes_out_per_s": (host.nbytes, lambda: np.asarray(copied(many[0], half[0]))),
     }

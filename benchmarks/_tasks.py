@@ -1,12 +1,12 @@
 """What is measured point by point: the games of throughput by two methods, and a map in which an owner moves first."""
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from nashgrid.games import OpenSourcing
-from nashgrid.solver import BestResponse, GlobalSearch, Leader, Newton
+from nashgrid.solver import BestResponse, GlobalSearch, Leader, Newton, Status
 from nashgrid.solver._axes import knobs
 from nashgrid.solver._devices import How
 from nashgrid.solver._game import Problem
@@ -14,6 +14,7 @@ from nashgrid.solver._labels import EVIDENCE
 
 from ._cases import SEED, Case, cases
 from ._competitor import MAX_STEPS, TOLERANCE
+from ._residual import residuals
 
 METHODS = {"newton": (Newton(), None), "best_response_certified": (BestResponse(), GlobalSearch())}
 """Name -> a method, and its search for deviations."""
@@ -33,6 +34,10 @@ class Task(NamedTuple):
     problem: Problem
     how: How
     points: Callable[[int], np.ndarray]
+    accepted: Status
+    """What a solved point has: a method that does not certify is held to the first-order conditions."""
+    residuals: Callable[[np.ndarray, dict[str, Any]], np.ndarray]
+    """(points, what was found there) -> how far that is from the first-order conditions."""
 
 
 def leader() -> Leader:
@@ -54,11 +59,23 @@ def task(game: str, method: str) -> Task:
     if game == MAP:
         problem = leader()
         how = How(knobs(problem, tuple(MAP_AXES), "axes"), (), way, TOLERANCE, MAX_STEPS, search, MAP_KEEP)
-        return Task(game, "open sourcing, the owner's choice", method, problem, how, _map_points)
+        title = "open sourcing, the owner's choice"
+        return Task(game, title, method, problem, how, _map_points, Status.successful, _of_subgame)
     case: Case = cases()[game]
     keep = (case.strategy, *(EVIDENCE if search else ()))
     how = How(knobs(case.game, tuple(case.columns), "axes"), (), way, TOLERANCE, MAX_STEPS, search, keep)
-    return Task(game, case.title, method, case.game, how, case.points)
+    accepted = Status.successful if search else Status.first_order
+
+    def judge(points: np.ndarray, found: dict[str, Any]) -> np.ndarray:
+        return residuals(case, points, np.asarray(found[case.strategy]))
+
+    return Task(game, case.title, method, case.game, how, case.points, accepted, judge)
+
+
+def _of_subgame(points: np.ndarray, found: dict[str, Any]) -> np.ndarray:
+    """Of the game that follows the choice; a choice among a few has no first-order conditions."""
+    del points
+    return np.asarray(found["subgame_residual"])
 
 
 def _map_points(count: int) -> np.ndarray:

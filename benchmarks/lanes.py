@@ -36,6 +36,10 @@ METHODS = {
 }
 """Name -> a method, its search for deviations, and the power of the payoffs of hard points."""
 AXES = ("flat", "size[0]", "size[1]")
+NUMBERS = (
+    "points", "cost_s", "points_per_s", "steps_easy", "steps_hard", "share_accepted", "residual_max", "relative",
+    "bound_steps", "bound_cost", "program",
+)  # fmt: skip
 
 
 def points(count: int, share: float) -> np.ndarray:
@@ -50,14 +54,15 @@ def points(count: int, share: float) -> np.ndarray:
 def run(
     out: Path, *, quick: bool = False, say: Callable[[str], None] = print, deadline: Deadline = NONE
 ) -> dict[str, Any]:
-    """The record: a row for each method and share of hard points; no method is begun when the time is up."""
+    """The record: a row for each method and share of hard points; when the time is up, rows only say so."""
     del out
     here, began, rows = environment(), now(), []
     for name in METHODS:
         if deadline.over():
-            say(f"{name:<25}{OVER}")
-            continue
-        rows += measured(name, QUICK_POINTS if quick else POINTS)
+            at = [{"method": name, "share": share} for share in SHARES]
+            rows += [each | dict.fromkeys(NUMBERS) | {"note": OVER} for each in at]
+        else:
+            rows += measured(name, QUICK_POINTS if quick else POINTS)
         for row in rows[-len(SHARES) :]:
             say(line(row))
     here["load_average"] = [here["load_average"], load()]
@@ -108,7 +113,7 @@ def measured(name: str, count: int) -> list[dict[str, Any]]:
         row["relative"] = speed / easy["points_per_s"]
         row["bound_steps"] = _bound(share, hard["steps_hard"] / easy["steps_easy"])
         row["bound_cost"] = _bound(share, easy["points_per_s"] / hard["points_per_s"])
-        row["program"] = passes.first.kind
+        row |= {"program": passes.first.kind, "note": None}
     return rows
 
 
@@ -138,11 +143,14 @@ def _row(
 
 
 def line(row: dict[str, Any]) -> str:
-    """A row as text."""
+    """A row as text, the rate never without the share that is solved."""
+    begin = f"{row['method']:<25}{row['share']:>7.1%} hard: "
+    if row["note"] is not None:
+        return f"{begin}{row['note']}"
     steps = " and ".join(f"{row[key]:.1f}" for key in ("steps_easy", "steps_hard") if row[key] is not None)
     residual = "" if row["residual_max"] is None else f", residual {row['residual_max']:.0e}"
     return (
-        f"{row['method']:<25}{row['share']:>7.1%} hard: {row['points_per_s']:>10,.0f} points a second of "
+        f"{begin}{row['points_per_s']:>10,.0f} points a second of "
         f"{clock_name()}, x {row['relative']:.2f} (at most {row['bound_steps']:.2f} by steps, "
         f"{row['bound_cost']:.2f} by cost), {steps} steps, accepted {row['share_accepted']:.2%}{residual}"
     )
@@ -152,7 +160,7 @@ def table(record: dict[str, Any]) -> str:
     """All rows, and whether one point in a hundred costs more than it should."""
     lines = [line(row) for row in record["rows"]]
     for row in record["rows"]:
-        if row["share"] == 0.01:
+        if row["share"] == 0.01 and row["note"] is None:
             lost = 1.0 - row["relative"]
             lines.append(f"{row['method']}: 1 % of hard points cost {lost:.0%} of the throughput; goal {LOSS:.0%}")
     return "\n".join(lines)

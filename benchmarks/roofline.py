@@ -2,11 +2,14 @@
 
 The most that it computes and moves is measured (`_peaks`), and what a point needs is counted (`_demand`): operations in
 the running kernel, and as bytes a point's parameters in and its results out, as all between stays in registers and
-caches. A point cannot take less time than the longest of three: its operations at the rate of products that are added,
-its quotients and roots at that of quotients, its bytes at that of a copy. That one is the game's bound, and what the
-game reaches of it is its share. Comparing and choosing, which certificates do a lot of, are in none of them.
+caches. On an accelerator operations are those of the kernel for a processor, taken to be the same there. A point cannot
+take less time than the longest of three: its operations at the rate of products that are added, its quotients and roots
+at that of quotients, its bytes at that of a copy. That one is the game's bound, and what the game reaches of it is its
+share. Comparing and choosing, which certificates do a lot of, are in none of them. Beside each speed stand the largest
+residual and the share of points that are solved.
 """
 
+import math
 import statistics
 from collections.abc import Callable
 from pathlib import Path
@@ -14,11 +17,12 @@ from typing import Any
 
 import equinox as eqx
 import jax
+import numpy as np
 
 from nashgrid.solver import _devices as devices_module
 from nashgrid.solver._devices import KernelLanes, kernel_of, whole
 
-from ._clock import clock, clock_name, failed, on_host
+from ._clock import clock, clock_name, failed, on_host, unit
 from ._competitor import MAX_STEPS, TOLERANCE
 from ._deadline import NONE, OVER, Deadline
 from ._demand import COUNTED, SAMPLE, demand, of_functions
@@ -35,7 +39,7 @@ FEWEST = 2**10
 REPETITIONS = 9
 NUMBERS = (
     "flop", "quotients", "bytes", "steps", "seconds", "seconds_median", "intensity", "flop_per_s", "bounds_s",
-    "bound_by", "share", "points_per_s", "points_per_s_at_most", "transfer_s",
+    "bound_by", "share", "points_per_s", "points_per_s_at_most", "transfer_s", "residual_max", "share_accepted",
 )  # fmt: skip
 
 
@@ -67,13 +71,14 @@ def run(
             "quick": quick,
             "points": POINTS if on_host() else ACCELERATED,
             "tolerance": TOLERANCE,
-            "flop": "counted in the running kernel; a product that is added is two, a quotient or a root one; lanes "
-            "that wait count",
+            "flop": f"{counted_in()}; a product that is added is two, a quotient or a root one; lanes that wait count",
             "flop_of": of_functions() if on_host() else None,
             "counted_points": SAMPLE * COUNTED,
             "bytes": "parameters in, results out",
             "seconds": f"of a point: {clock_name()} of all its steps at once, least of {REPETITIONS}",
             "bounds_s": "operations, quotients and bytes of a point, each at the rate of its peak",
+            "residual_max": "as throughput's, from the payoff; of the map that of the subgame, as the solver has it",
+            "share_accepted": "first-order conditions hold, or the certificate passed if there is one",
             "transfer_s": "bytes of a point, at the faster of the rates from and to the host",
             "peaks": {name: UNITS[name] for name in peaks.best()},
         },
@@ -84,49 +89,67 @@ def run(
     return record
 
 
+def counted_in() -> str:
+    """Where operations are counted, in words."""
+    if on_host():
+        return "counted in the running kernel"
+    return "counted in the kernel for a processor, taken to be the same here"
+
+
 def measured(given: Task, peaks: Peaks) -> dict[str, Any]:
     """What a point of a game needs, and what it takes; a round of the peaks beside it."""
     try:
         needed = demand(given)
         if needed["flop"] is None:
             return {"note": "no kernel"}
-        call, count = _on_cores(given) if on_host() else _on_accelerator(given)
+        call, points = _on_cores(given) if on_host() else _on_accelerator(given)
+        times, found = [], {}
+        for _ in range(REPETITIONS):
+            found.clear()  # Not twice in memory.
+            begin = clock()
+            found = call()
+            times.append((clock() - begin) / len(points))
+        worth = solved(given, np.asarray(points), found)
     except (jax.errors.JaxRuntimeError, ChildProcessError, TimeoutError) as error:
         return {"note": failed(error)}
-    times = []
-    for _ in range(REPETITIONS):
-        begin = clock()
-        call()
-        times.append((clock() - begin) / count)
     peaks.measure()
-    return needed | {"seconds": min(times), "seconds_median": statistics.median(times), "note": None}
+    return needed | worth | {"seconds": min(times), "seconds_median": statistics.median(times), "note": None}
 
 
-def _on_cores(given: Task) -> tuple[Callable[[], Any], int]:
+def solved(given: Task, points: np.ndarray, found: dict[str, Any]) -> dict[str, float | None]:
+    """What the points that were timed are worth: the largest residual, None if infinite, and the share accepted."""
+    worst = float(np.max(given.residuals(points, found)))
+    return {
+        "residual_max": worst if math.isfinite(worst) else None,
+        "share_accepted": float(np.mean(np.asarray(found["status"]) == given.accepted)),
+    }
+
+
+def _on_cores(given: Task) -> tuple[Callable[[], dict[str, Any]], Any]:
     made = kernel_of(given.problem, given.how)
     assert made is not None
     lanes, points = KernelLanes(given.problem, made, MAX_STEPS, POINTS, final=True), given.points(POINTS)
 
-    def call() -> Any:
+    def call() -> dict[str, Any]:
         return lanes.finish(lanes.start(points), points)
 
     call()
-    return call, POINTS
+    return call, points
 
 
-def _on_accelerator(given: Task) -> tuple[Callable[[], Any], int]:
+def _on_accelerator(given: Task) -> tuple[Callable[[], dict[str, Any]], Any]:
     """With points and results where they are computed; fewer at a time if its memory is too small."""
     program = devices_module.program(given.problem, given.how)
     arrays, count = eqx.partition(given.problem, eqx.is_array)[0], ACCELERATED
     while True:
         points = jax.device_put(given.points(whole(count)))
 
-        def call(points: Any = points) -> Any:
+        def call(points: Any = points) -> dict[str, Any]:
             return jax.block_until_ready(program(arrays, points))
 
         try:
             call()
-            return call, len(points)
+            return call, points
         except jax.errors.JaxRuntimeError as error:
             if "RESOURCE_EXHAUSTED" not in str(error) or count <= FEWEST:
                 raise
@@ -168,15 +191,17 @@ def peak_line(peak: dict[str, Any]) -> str:
 
 
 def line(row: dict[str, Any]) -> str:
-    """A row as text."""
+    """A row as text, the rate never without its residual."""
     begin = f"{row['game']:<26}{row['method']:<25}"
     if row["note"] is not None:
         return f"{begin}{row['note']}"
+    worst = "infinite" if row["residual_max"] is None else f"{row['residual_max']:.0e}"
     return (
         f"{begin}{row['flop']:>9,.0f} flop, {row['quotients']:>7,.1f} of them quotients, and {row['bytes']:>5,} bytes "
         f"a point: {row['intensity']:>7.1f} flop/byte, {row['flop_per_s'] / 1e9:>6.2f} Gflop/s; "
-        f"{row['points_per_s']:.3g} points a second, at most {row['points_per_s_at_most']:.3g} by "
-        f"{row['bound_by']}, of which it reaches {row['share']:.1%}"
+        f"{row['points_per_s']:.3g} points a second of a {unit()}, at most {row['points_per_s_at_most']:.3g} by "
+        f"{row['bound_by']}, of which it reaches {row['share']:.1%}; residual {worst}, accepted "
+        f"{row['share_accepted']:.2%}"
     )
 
 

@@ -57,7 +57,14 @@ def run(*, quick: bool = False, say: Callable[[str], None] = print, deadline: De
         record = measure(chosen, ours, sizes, say, deadline)
     else:  # Rows of nashgrid are wanted most.
         record = measure(chosen, ours, sizes, say, deadline)
-        others = in_a_process(quick=quick, minutes=deadline.left() / 60.0, say=say)
+        try:
+            others = in_a_process(quick=quick, minutes=deadline.left() / 60.0, say=say)
+        except ChildProcessError as error:  # Those of nashgrid are kept.
+            note = failed(error)
+            say(note)
+            others = [
+                _row(case, c, n, note=c.missing or note) for case in chosen for c in peers for n in c.sizes or sizes
+            ]
     record["parameters"]["quick"] = quick
     described = {c.name: c.description for c in peers} | record["parameters"]["competitors"]
     record["parameters"] |= {
@@ -190,7 +197,7 @@ def judged(case: Case, points: np.ndarray, answer: Answer, seconds: list[float])
 
 def _row(
     case: Case, competitor: Competitor, size: int, *, note: str | None = None, platform: str | None = None, **have
-):
+) -> dict[str, Any]:
     """One row; what was not measured is None, and `note` says why. Infinite residuals are None too."""
     on = platform or jax.local_devices()[0].platform
     at = {"game": case.name, "competitor": competitor.name, "platform": on, "points": size}

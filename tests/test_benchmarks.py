@@ -232,7 +232,8 @@ def test_an_unknown_benchmark_is_a_one_line_error(capsys):
     )
 
 
-def test_a_folder_that_cannot_be_made_is_a_one_line_error(capsys, tmp_path):
+def test_a_folder_that_cannot_be_made_is_a_one_line_error(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(command, "configure", lambda: None)
     (tmp_path / "file").write_text("")
     assert command.main(["--out", str(tmp_path / "file" / "inside")]) == 1
     assert capsys.readouterr().err.count("\n") == 1

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from benchmarks import lanes
+from benchmarks._deadline import Deadline
 
 from nashgrid.solver import BestResponse, Newton, Status, sweep
 from nashgrid.solver import _retry as retry_module
@@ -27,10 +28,19 @@ def test_the_record_has_hard_points_that_take_a_hundred_steps(monkeypatch, tmp_p
     assert none["relative"] == 1.0 and none["steps_easy"] < 8 and none["program"] == "kernel"
     assert 80 < every["steps_hard"] < 130
     for row in record["rows"]:
+        assert set(row) == {"method", "share", "note", *lanes.NUMBERS}
         assert row["share_accepted"] == 1.0
         assert row["bound_cost"] <= 1.0 and row["relative"] > 0
     assert every["bound_cost"] == pytest.approx(every["relative"])
     assert "goal 15%" in lanes.table(record)
+
+
+def test_what_there_is_no_time_for_says_so(tmp_path):
+    record = lanes.run(tmp_path, quick=True, say=lambda _: None, deadline=Deadline(0.0))
+    assert len(record["rows"]) == len(lanes.METHODS) * len(lanes.SHARES)
+    for row in record["rows"]:
+        assert row["note"] == "skipped: the time was up" and all(row[name] is None for name in lanes.NUMBERS)
+    assert lanes.table(record).count("the time was up") == len(record["rows"])
 
 
 def test_the_first_pass_stops_where_that_costs_least():

@@ -6,7 +6,8 @@ import json
 import jax
 import jax.numpy as jnp
 import numpy as np
-from benchmarks import _peaks, _tasks, roofline
+import pytest
+from benchmarks import _counted, _peaks, _tasks, roofline
 from benchmarks._counted import counting, operations
 from benchmarks._deadline import Deadline
 from benchmarks._roofline_figure import place
@@ -15,7 +16,8 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
-from nashgrid.solver import Newton
+from nashgrid.games import linear_cournot_equilibrium
+from nashgrid.solver import Newton, Status, _kernel_parts
 from nashgrid.solver._kernel import Kernel
 
 
@@ -53,6 +55,34 @@ def test_loops_are_counted_as_often_as_they_turn():
         assert counter.total().every == 32 * 5 * 2 + made.lanes * 10 * 2
 
 
+def test_programs_that_are_called_at_several_places_are_counted_at_each(monkeypatch):
+    @jax.jit
+    def sixth(x):
+        return (x * x) * (x * x) * (x * x)
+
+    def written_once():
+        with counting() as counter:
+            made = Kernel(
+                lambda _, x: sixth(x[0]) + sixth(x[1]), (), jax.ShapeDtypeStruct((2,), jnp.dtype(float)), 10_000
+            )
+            np.testing.assert_array_equal(made.run((), np.tile([1.0, 2.0], (32, 1))), 65.0)
+        return counter.total()
+
+    texts, of_text = [], _counted.instrumented
+    monkeypatch.setattr(_counted, "instrumented", lambda text: texts.append(text) or of_text(text))
+    everywhere = written_once()
+    monkeypatch.setattr(_kernel_parts, "_LONG", 3)
+    assert written_once() == everywhere and everywhere.every >= 32 * 7
+    assert ["define internal" in text for text in texts] == [False, True]
+
+
+def test_what_is_in_no_block_is_not_left_out_in_silence():
+    with pytest.raises(ValueError, match="would not be counted: %x = fadd double %a, %b"):
+        _counted.instrumented(
+            "define double @sum(double %a, double %b) {\n  %x = fadd double %a, %b\n  ret double %x\n}"
+        )
+
+
 def test_the_record_of_a_game_and_its_figure(monkeypatch, tmp_path):
     monkeypatch.setattr(_tasks, "METHODS", {"newton": (Newton(), None)})
     monkeypatch.setattr(roofline, "QUICK_GAMES", ("linear_cournot_2",))
@@ -66,14 +96,31 @@ def test_the_record_of_a_game_and_its_figure(monkeypatch, tmp_path):
     assert row["bytes"] == 8 * (4 + 2) + 4 + 4  # Parameters, quantities, status and steps.
     peak = record["peak"]
     assert 0 < row["flop_per_s"] < peak["flop_per_s"] and row["bound_by"] in row["bounds_s"]
+    assert 0 <= row["residual_max"] <= 1e-14 and row["share_accepted"] == 1.0
     assert row["seconds"] <= row["seconds_median"] and 0 < row["share"] < 1
     for name in ("flop_per_s", "quotients_per_s", "bytes_per_s"):
         assert peak["slowest_tenth"][name] <= peak["median"][name] <= peak[name]
     assert peak["measurements"] == 2 * _peaks.ROUND
     # Taken from the text: a series of fourteen terms, and what leads to it.
     assert record["parameters"]["flop_of"] == {"quotient": 1, "square root": 1, "exp": 35, "log": 37, "x**y": 74}
-    assert "linear_cournot_2" in roofline.table(record)
+    table = roofline.table(record)
+    assert record["parameters"]["flop"].startswith("counted in the running kernel;")
+    assert "linear_cournot_2" in table and "points a second of a core" in table and "accepted 100.00%" in table
     assert (tmp_path / "roofline.png").stat().st_size > 10_000
+
+
+def test_speed_is_not_said_without_what_the_points_are_worth():
+    given = _tasks.task("linear_cournot_2", "newton")
+    points = given.points(64)
+    right = np.stack([linear_cournot_equilibrium(p[0], p[1], p[2:]) for p in jnp.asarray(points)])
+    status = np.full(64, Status.first_order)
+    found = roofline.solved(given, points, {"quantity": right, "status": status})
+    assert found["residual_max"] is not None and found["residual_max"] <= 1e-14 and found["share_accepted"] == 1.0
+    right[5, 1], status[5] = np.nan, Status.max_steps
+    found = roofline.solved(given, points, {"quantity": right, "status": status})
+    assert found == {"residual_max": None, "share_accepted": 63 / 64}
+    row = dict.fromkeys(roofline.NUMBERS, 1.0) | {"game": "a", "method": "b", "note": None, "bytes": 8} | found
+    assert roofline.line(row).endswith("residual infinite, accepted 98.44%")
 
 
 def test_a_point_is_bound_by_what_takes_longest():
