@@ -91,9 +91,9 @@ def open_regime(game: Release, investment: Float[Array, ""]) -> Regime:
     alike = _taste(game, quality)
     worth, taste = alike - (costs - cost), alike - (prices - price)
     sorting = _mean(game, worth * taste - (jnp.square(taste) + jnp.square(alike)) / 2.0)
-    premium = jnp.sum(users.mass * premiums) * total
-    support = game.hosting_support * (premium + _mean(game, premiums * taste))
-    welfare = _welfare(game, quality, total, investment) + sorting - premium - game.public_funds_cost * support
+    dearer = (cost - game.resource_cost) * total
+    support = game.hosting_support * (jnp.sum(users.mass * premiums) * total + _mean(game, premiums * taste))
+    welfare = _welfare(game, quality, total, investment) + sorting - dearer - game.public_funds_cost * support
     return Regime(investment, quality, total, price, welfare, _surplus(game, total, taste))
 
 

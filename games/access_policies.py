@@ -25,7 +25,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
-from nashgrid.solver import Leader
+from nashgrid.solver import GameError, Leader
 
 from ._quasi_public_forms import open_equilibrium
 from .quasi_public_good import QuasiPublicGood
@@ -52,15 +52,17 @@ def partnership(game: QuasiPublicGood, cofunding: ArrayLike) -> QuasiPublicGood:
 
 
 def public_compute(game: QuasiPublicGood, *, saved: ArrayLike) -> QuasiPublicGood:
-    """Users of open models are hosted at the price m.
+    """Users of open models are hosted at the price m; who hosts for less still does.
 
     Args:
-        game: the primitives.
+        game: the primitives. One `hosting_cost` with a gradient stays one, so that then every h_k has to be at least m.
         saved: the part of the premium h - m, in [0, 1], that public operation does without; the rest is paid.
     """
-    left = 1.0 - saved
-    cost = game.resource_cost + left * (game.hosting_cost - game.resource_cost)
-    return _with(game, hosting_cost=cost, hosting_gradient=left * game.hosting_gradient, hosting_support=1.0)
+    each = game.hosting_cost.ndim > 0
+    before = game.hosting_costs() if each else game.hosting_cost
+    cost = before - saved * jnp.maximum(before - game.resource_cost, 0.0)
+    gradient = 0.0 if each else (1.0 - saved) * game.hosting_gradient
+    return _with(game, hosting_cost=cost, hosting_gradient=gradient, hosting_support=1.0)
 
 
 def scenarios(
@@ -91,10 +93,13 @@ def instruments(
         game: the primitives.
         names: of "subsidy" (from 0 to `per_use`), "cofunding" (from 0 to `cofunding`), "openness" and "hosting_support"
             (from 0 to 1), "access_fee" (from 0 to `per_use`, regulated) and "hosting_cost" (from m to h, what public
-            compute saves; "hosting_cost[0]", ... where it is given by group); by default the first three, which need no
-            assumption about public operation.
+            compute saves, or h alone if it is below m; "hosting_cost[0]", ... where it is given by group); by default
+            the first three, which need no assumption about public operation.
         per_use: the highest subsidy, and fee, per use.
         cofunding: the highest public part of the cost of investment, below 1.
+
+    Raises:
+        GameError: there is no such policy in the game, as "hosting_cost" where each group has its own.
 
     >>> instruments(QuasiPublicGood(), "subsidy", "openness")
     {'subsidy': (0.0, 1.0), 'openness': (0.0, 1.0)}
@@ -108,7 +113,10 @@ def instruments(
     }
     least, most = float(game.resource_cost), np.asarray(game.hosting_cost, float)
     names_of_hosting = [f"hosting_cost[{k}]" for k in range(most.size)] if most.ndim else ["hosting_cost"]
-    every |= {name: (least, float(cost)) for name, cost in zip(names_of_hosting, most.ravel(), strict=True)}
+    for name, cost in zip(names_of_hosting, most.ravel().tolist(), strict=True):
+        every[name] = (min(least, cost), cost)
+    if missing := [name for name in names if name not in every]:
+        raise GameError(f"instruments: there is no '{missing[0]}' in this game; there is {', '.join(every)}.")
     return {name: every[name] for name in names or ("subsidy", "cofunding", "openness")}
 
 

@@ -34,10 +34,7 @@ class OpennessAtOnce(Game):
     `solve(game).strategy["openness"]` is then 0.18, and under `commitment` 0.28.
     """
 
-    model: OneOwner | LinearValueOpenSourcing
-
-    def __init__(self, model: OneOwner | LinearValueOpenSourcing | None = None):
-        self.model = OpenSourcing() if model is None else model
+    model: OneOwner | LinearValueOpenSourcing = eqx.field(default_factory=OpenSourcing)
 
     @property
     def firms(self) -> tuple[str, ...]:

@@ -165,7 +165,7 @@ def test_users_who_host_at_different_costs_use_what_brute_force_says(name):
     need, mass = np.array([0.7, 1.0, 1.3]), np.array([0.3, 0.4, 0.3])
     quality = 1.0 + (0.2 + float(game.access_fee)) / (12.0 * (2.2 / 3 - 0.1))
     cost = np.asarray(game.hosting_cost) + float(game.hosting_gradient) * (1.0 - need)
-    support = float(game.hosting_support) * (cost - 0.1)
+    support = float(game.hosting_support) * np.maximum(cost - 0.1, 0.0)
     slope, price = 2.2 / 3, cost - support - float(game.subsidy) + float(game.access_fee)
     usage = np.zeros(3)
     for _ in range(60):
@@ -177,7 +177,9 @@ def test_users_who_host_at_different_costs_use_what_brute_force_says(name):
     outlay = mass @ ((support + float(game.subsidy)) * usage)
     welfare = benefit - mass @ (cost * usage) + 0.15 * total - 18.0 * invested[0] ** 2 - 0.2 * outlay
     expected = [mass @ price, welfare, benefit - mass @ (price * usage), mass[usage > 0.0].sum(), usage.min(), outlay]
-    names = ("price", "welfare", "consumer_surplus", "served_share", "poorest_usage", "public_outlay")
+    external = 0.15 * total + 0.1 * total**2
+    expected.append(min(external / (benefit + 0.15 * total), 1.0) if total > 0.0 else 0.0)
+    names = ("price", "welfare", "consumer_surplus", "served_share", "poorest_usage", "public_outlay", "external_value")
     np.testing.assert_allclose([outcomes[x] for x in names], expected, rtol=1e-12, atol=1e-15)
     between = np.abs(usage[:, None] - usage[None, :]) * mass[:, None] * mass[None, :]
     np.testing.assert_allclose(outcomes["gini"] * 2.0 * total, between.sum(), rtol=1e-12, atol=1e-15)
@@ -315,11 +317,11 @@ def test_policies_cost_what_they_say():
     np.testing.assert_allclose([each.price for each in both], 0.1, rtol=1e-14)
     gain = 0.75 * 0.05 * 1.2 * float(both[0].total_usage)
     assert both[1].welfare - both[0].welfare == pytest.approx(gain, rel=1e-12)
-    # Also where hosting costs differ: then all pay the same.
+    # Also where hosting costs differ: nobody pays more than the resource cost, and who hosts for less is not taxed.
     dear = public_compute(at(mandated(GOOD), hosting_cost=(0.3, 0.15, 0.1), hosting_gradient=0.1), saved=0.25)
-    np.testing.assert_allclose(dear.open_prices(), 0.1, rtol=1e-14)
+    np.testing.assert_allclose(dear.open_prices(), [0.1, 0.1, 0.07], rtol=1e-14)
     outcomes = reported(dear)
-    premium = 0.75 * (np.array([0.3, 0.15, 0.1]) + 0.1 * np.array([0.3, 0.0, -0.3]) - 0.1)
+    premium = 0.75 * np.maximum(np.array([0.3, 0.15, 0.1]) + 0.1 * np.array([0.3, 0.0, -0.3]) - 0.1, 0.0)
     paid = np.sum(premium * np.array([0.3, 0.4, 0.3]) * outcomes["usage"])
     assert float(outcomes["public_outlay"]) == pytest.approx(float(paid), rel=1e-12)
 
