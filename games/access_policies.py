@@ -5,12 +5,12 @@
 | compute subsidy, vouchers (`subsidized`) | users pay tau less per use | tau N |
 | openness mandate (`mandated`) | theta = 1 | none; developers lose the access revenue |
 | public-private partnership (`partnership`) | theta = 1, and the state pays the part g of investment | g n c a^2/2 |
-| public compute (`public_compute`) | users pay m instead of h_k | sum mu_k (h_k - m) Q_k times the part not saved |
+| public compute (`public_compute`) | users pay m (+ F - tau), not h_k | sum mu_k (h_k - m) Q_k times the part not saved |
 
 The outlay costs (1 + chi) per unit. Public compute can save the premium h_k - m (public operation is as cheap as a
 provider's own use) or only pay it; which, is an assumption, and `saved` says it. A public developer is in
-`public_developer`. In the open regime the subsidy and the partnership do not meddle: investment, a = b ybar/(n (1 - g)
-c (D - eta)), does not depend on what a use costs, so that the best subsidy has a closed form (`best_open_subsidy`).
+`public_developer`. In the open regime the subsidy and the partnership do not meddle: investment, a = (b + F) ybar/(n (1
+- g) c (D - eta)), does not depend on what a use costs: the best subsidy has a closed form (`best_open_subsidy`).
 
 `nashgrid.solver.design` chooses among the policies by gradient through the equilibrium: `instruments` has their bounds,
 `equity_weighted` the objective, and "public_outlay" is what a budget limits. Public compute that pays the premium is
@@ -140,9 +140,9 @@ def release_choice(game: QuasiPublicGood, *, interval: tuple[float, float] | Non
 def best_open_subsidy(game: QuasiPublicGood) -> Float[Array, ""]:
     """The subsidy per use that maximizes welfare in the open regime, all groups served at it and at none.
 
-    tau = max(0, eps + F + V (eta/(D - eta) - chi) - (1 + chi) s (h - m))/((D - 2 eta)/(D - eta) + 2 chi), V = ybar A -
-    h - F + s (h - m), h the mean hosting cost, of which the state pays s (h - m), as long as eta < D/2 or chi is large:
-    NaN unless the denominator is positive.
+    tau = max(0, eps + F + V (eta/(D - eta) - chi) - (1 + chi) S)/((D - 2 eta)/(D - eta) + 2 chi), V = ybar A - h - F +
+    S, h the mean hosting cost, and S the mean of s max(h_k - m, 0), what the state pays of it; as long as eta < D/2 or
+    chi is large: NaN unless the denominator is positive.
     """
     users, chi = game.users(), game.public_funds_cost
     free = _with(game, subsidy=0.0)

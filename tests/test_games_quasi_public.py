@@ -20,6 +20,7 @@ from nashgrid.games import (
     closed_equilibrium,
     delayed_release_investment,
     first_best,
+    instruments,
     lorenz_curve,
     mandated,
     open_equilibrium,
@@ -29,7 +30,7 @@ from nashgrid.games import (
     scenarios,
     subsidized,
 )
-from nashgrid.solver import Newton, Status, solve, sweep
+from nashgrid.solver import GameError, Newton, Status, solve, sweep
 from tests.closed_forms import largest_gain
 
 GOOD = QuasiPublicGood()
@@ -211,6 +212,27 @@ def test_a_hosting_cost_that_is_none_is_refused(cost):
         QuasiPublicGood(hosting_cost=cost)
 
 
+def test_a_known_hosting_cost_may_be_closed_over():
+    """Also one by group: that a number is known does not mean that a comparison of it is, under jit."""
+    known = jnp.asarray((0.3, 0.15, 0.12))
+    price = jax.jit(lambda spillover: QuasiPublicGood(hosting_cost=known, spillover=spillover).open_prices())
+    np.testing.assert_allclose(price(0.1), known, rtol=1e-15)
+
+
+def test_a_value_that_is_no_number_has_no_usage():
+    users = GOOD.users()
+    assert np.isnan(users.usage(jnp.asarray([1.0, jnp.nan, 0.3]))).all() and np.isnan(users.total(jnp.full(3, jnp.nan)))
+    np.testing.assert_array_equal(users.usage(jnp.asarray([-1.0, -jnp.inf, -0.3])), 0.0)
+
+
+def test_bounds_of_hosting_costs_are_in_order_and_names_are_those_of_the_game():
+    game = at(GOOD, resource_cost=0.125, hosting_cost=(0.5, 0.25, 0.0625))
+    bounds = instruments(game, "hosting_cost[0]", "hosting_cost[2]")
+    assert bounds == {"hosting_cost[0]": (0.125, 0.5), "hosting_cost[2]": (0.0625, 0.0625)}
+    with pytest.raises(GameError, match=r"no 'hosting_cost' in this game; there is .*hosting_cost\[0\], "):
+        instruments(game, "hosting_cost")
+
+
 @pytest.mark.parametrize("kind", [MixedOpenness, LogitAccess, ComputeCapacity])
 def test_a_hosting_cost_by_group_is_refused_where_there_is_one_for_all(kind):
     with pytest.raises(ValueError, match=f"{kind.__name__}: hosting_cost must be one number"):
@@ -332,7 +354,7 @@ def test_policies_cost_what_they_say():
         {},
         {"public_funds_cost": 0.0},
         {"public_funds_cost": 1.5, "spillover": 0.0},
-        {"hosting_cost": (0.3, 0.15, 0.05), "hosting_support": 0.4, "access_fee": 0.03, "public_funds_cost": 0.05},
+        {"hosting_cost": (0.3, 0.15, 0.12), "hosting_support": 0.4, "access_fee": 0.03, "public_funds_cost": 0.05},
     ],
 )
 def test_no_subsidy_of_open_models_is_better_than_the_best(fields):
