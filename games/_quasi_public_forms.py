@@ -65,7 +65,7 @@ def open_equilibrium(game: Release) -> Regime:
 
     >>> from nashgrid.games import QuasiPublicGood
     >>> round(float(open_equilibrium(QuasiPublicGood(hosting_cost=(0.3, 0.15, 0.12))).welfare), 4)
-    0.9575
+    0.9085
     """
     return open_regime(game, delayed_release_investment(_at(game, 1.0)))
 

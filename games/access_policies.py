@@ -5,7 +5,7 @@
 | compute subsidy, vouchers (`subsidized`) | users pay tau less per use | tau N |
 | openness mandate (`mandated`) | theta = 1 | none; developers lose the access revenue |
 | public-private partnership (`partnership`) | theta = 1, and the state pays the part g of investment | g n c a^2/2 |
-| public compute (`public_compute`) | users pay m (+ F - tau), not h_k | sum mu_k (h_k - m) Q_k times the part not saved |
+| public compute (`public_compute`) | users pay m + F - tau, not h_k | sum mu_k (h_k - m) Q_k, the part not saved |
 
 The outlay costs (1 + chi) per unit. Public compute can save the premium h_k - m (public operation is as cheap as a
 provider's own use) or only pay it; which, is an assumption, and `saved` says it. A public developer is in
