@@ -28,7 +28,8 @@ class FirstBest(NamedTuple):
 def usage_gini(usage: Float[Array, " group"], mass: Float[Array, " group"]) -> Float[Array, ""]:
     """The Gini coefficient of usage, in [0, 1): sum_jk mu_j mu_k |Q_j - Q_k| / (2 N) at total mass 1.
 
-    With all groups served it is (A + varsigma) G_y ybar/(D N), G_y that of needs, varsigma = 0 if closed.
+    With all groups served at one price it is A G_y ybar/(D N), G_y that of needs; with open models, one `hosting_cost`
+    and a gradient (A + (1 - s) varsigma) G_y ybar/(D N), all h_k >= m. With costs by group there is no such form.
 
     Args:
         usage: Q >= 0, by group.

@@ -12,7 +12,7 @@ from typing import Any, cast
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Int
 
-from nashgrid.solver import Newton, Status, at_points, parameter
+from nashgrid.solver import GameError, Newton, Status, at_points, parameter
 
 from .mixed_openness import MixedOpenness
 
@@ -44,7 +44,14 @@ def cell_status(
         opened: 1 open, 0 closed.
         investment: the closed form, NaN where there is none.
         valued: whether each cell has a value; else it is `nonfinite`.
+
+    Raises:
+        GameError: the market is of a subclass, whose payoffs would not be those that are certified.
     """
+    if type(market) is not MixedOpenness:
+        raise GameError(
+            f"dates are certified by the payoffs of MixedOpenness, not of its subclass {type(market).__name__}."
+        )
     begun, formed = np.isfinite(base).all(axis=1), np.isfinite(investment).all(axis=1)
     status = np.where(begun, np.where(formed, Status.nonfinite, Status.invalid_bounds), Status.not_computed)
     judged = begun & formed & np.asarray(valued)

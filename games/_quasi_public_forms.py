@@ -57,16 +57,15 @@ def closed_equilibrium(game: Release) -> Regime:
 
 
 def open_equilibrium(game: Release) -> Regime:
-    """The open regime, whatever the openness of the game: N = (ybar A - h - F + tau)/(D - eta), the price h + F - tau.
+    """The open regime, whatever the openness of the game: N = (ybar A - p)/(D - eta), p the mean of the prices p_k.
 
-    h is the mean hosting cost, and h - m a real cost of it, the fee F is not. a = (b + F) ybar/(n (1 - g) c (D - eta)).
-    Where it differs between groups usage is Q_k = N + t_k/D, t_k = (y_k - ybar) A - (h_k - h), and welfare has the mean
-    of t_k^2/(2 D) in the place of sigma^2 A^2/(2 D); with a gradient t_k = (y_k - ybar)(A + varsigma). Consumer surplus
-    is D N^2/2 and this mean. Of what the state pays to those who host, s (h_k - m), usage sees prices, welfare costs.
+    p_k = h_k + F - tau - s max(h_k - m, 0), and a = (b + F) ybar/(n (1 - g) c (D - eta)). Usage is Q_k = N + t_k/D, t_k
+    = (y_k - ybar) A - (p_k - p), and consumer surplus D N^2/2 + sum_k mu_k t_k^2/(2 D). Both follow prices; welfare has
+    costs: h_k - m per use is a real one, F and tau are transfers, and public money costs chi per unit.
 
     >>> from nashgrid.games import QuasiPublicGood
-    >>> round(float(open_equilibrium(QuasiPublicGood(hosting_cost=(0.3, 0.15, 0.05))).welfare), 4)
-    0.9575
+    >>> round(float(open_equilibrium(QuasiPublicGood(hosting_cost=(0.3, 0.15, 0.12))).welfare), 4)
+    0.9085
     """
     return open_regime(game, delayed_release_investment(_at(game, 1.0)))
 
@@ -91,9 +90,9 @@ def open_regime(game: Release, investment: Float[Array, ""]) -> Regime:
     alike = _taste(game, quality)
     worth, taste = alike - (costs - cost), alike - (prices - price)
     sorting = _mean(game, worth * taste - (jnp.square(taste) + jnp.square(alike)) / 2.0)
-    premium = jnp.sum(users.mass * premiums) * total
-    support = game.hosting_support * (premium + _mean(game, premiums * taste))
-    welfare = _welfare(game, quality, total, investment) + sorting - premium - game.public_funds_cost * support
+    dearer = (cost - game.resource_cost) * total
+    support = game.hosting_support * (jnp.sum(users.mass * premiums) * total + _mean(game, premiums * taste))
+    welfare = _welfare(game, quality, total, investment) + sorting - dearer - game.public_funds_cost * support
     return Regime(investment, quality, total, price, welfare, _surplus(game, total, taste))
 
 

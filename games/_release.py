@@ -4,6 +4,7 @@ See `quasi_public_good` for the theory.
 """
 
 import jax.numpy as jnp
+import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float
 
@@ -27,7 +28,7 @@ class Release(FixedCapacity):
         0.15, "h >= m: what a use of an open model costs its user; one number for all, or one by group"
     )
     hosting_gradient: Float[Array, ""] = parameter(0.0, "varsigma >= 0: rise of the hosting cost as need falls")
-    hosting_support: Float[Array, ""] = parameter(0.0, "s in [0, 1]: public part of the premium h_k - m of hosting")
+    hosting_support: Float[Array, ""] = parameter(0.0, "s in [0, 1]: public part of what hosting costs above m")
     access_fee: Float[Array, ""] = parameter(0.0, "F >= 0: what users of open models pay to their developers, per use")
     complementary_revenue: Float[Array, ""] = parameter(0.2, "b >= 0: developers' revenue per open use")
     subsidy: Float[Array, ""] = parameter(0.0, "tau >= 0: public subsidy (vouchers) per use")
@@ -39,7 +40,8 @@ class Release(FixedCapacity):
         what = f"{type(self).__name__}: hosting_cost must be one number, or one for each of the {groups} user groups"
         if given.ndim > 0 and given.shape[-1] != groups:
             raise ValueError(f"{what} in the order of `need`, not of shape {given.shape}.")
-        if not isinstance(given, Tracer) and not bool(jnp.all(given >= 0.0)):
+        # By NumPy: under jit a comparison by JAX is traced, also that of a number that is known.
+        if not isinstance(given, Tracer) and not bool(np.all(np.asarray(given) >= 0.0)):
             raise ValueError(f"{what}, and not negative or NaN: {given.tolist()}.")
 
     def closed_quality(self, investment: Float[Array, " firm"]) -> Float[Array, " firm"]:
@@ -64,11 +66,11 @@ class Release(FixedCapacity):
         return self.hosting_cost - self.hosting_gradient * (self.need - self.users().mean_need())
 
     def hosting_premiums(self) -> Float[Array, " group"]:
-        """h_k - m, by group: what it costs more that users host a model themselves."""
-        return self.hosting_costs() - self.resource_cost
+        """max(h_k - m, 0), by group: what public money can pay of hosting; nobody is taxed for hosting cheaply."""
+        return jnp.maximum(self.hosting_costs() - self.resource_cost, 0.0)
 
     def open_prices(self) -> Float[Array, " group"]:
-        """h_k + F - tau - s (h_k - m)."""
+        """h_k + F - tau - s max(h_k - m, 0)."""
         paid = self.hosting_support * self.hosting_premiums()
         return self.hosting_costs() - paid + (self.access_fee - self.subsidy)
 

@@ -51,12 +51,13 @@ class Users(eqx.Module):
         return jnp.sum(self.sets() * (self.mass * self.need)[None, :], axis=1) / self.reach()
 
     def total(self, value: Float[Array, " group"], times: float = 1.0) -> Float[Array, ""]:
-        """N where members of group k use max(0, (v_k + times eta N)/D); NaN unless times eta < D."""
+        """N where members of group k use max(0, (v_k + times eta N)/D); NaN unless times eta < D, or at a NaN."""
         feedback = times * self.network
         total = jnp.zeros_like(self.slope)
         for _ in range(value.shape[0]):
-            use = value + feedback * total > 0.0
-            worth, reach = jnp.sum(jnp.where(use, self.mass * value, 0.0)), jnp.sum(jnp.where(use, self.mass, 0.0))
+            # What is not a number is not idle, so that the total is none.
+            idle = value + feedback * total <= 0.0
+            worth, reach = jnp.sum(jnp.where(idle, 0.0, self.mass * value)), jnp.sum(jnp.where(idle, 0.0, self.mass))
             total = worth / (self.slope - feedback * reach)
         return jnp.where(feedback < self.slope, total, jnp.nan)
 

@@ -5,12 +5,12 @@
 | compute subsidy, vouchers (`subsidized`) | users pay tau less per use | tau N |
 | openness mandate (`mandated`) | theta = 1 | none; developers lose the access revenue |
 | public-private partnership (`partnership`) | theta = 1, and the state pays the part g of investment | g n c a^2/2 |
-| public compute (`public_compute`) | users pay m instead of h_k | sum mu_k (h_k - m) Q_k times the part not saved |
+| public compute (`public_compute`) | users pay m + F - tau, not h_k | sum mu_k (h_k - m) Q_k, the part not saved |
 
 The outlay costs (1 + chi) per unit. Public compute can save the premium h_k - m (public operation is as cheap as a
 provider's own use) or only pay it; which, is an assumption, and `saved` says it. A public developer is in
-`public_developer`. In the open regime the subsidy and the partnership do not meddle: investment, a = b ybar/(n (1 - g)
-c (D - eta)), does not depend on what a use costs, so that the best subsidy has a closed form (`best_open_subsidy`).
+`public_developer`. In the open regime the subsidy and the partnership do not meddle: investment, a = (b + F) ybar/(n (1
+- g) c (D - eta)), does not depend on what a use costs: the best subsidy has a closed form (`best_open_subsidy`).
 
 `nashgrid.solver.design` chooses among the policies by gradient through the equilibrium: `instruments` has their bounds,
 `equity_weighted` the objective, and "public_outlay" is what a budget limits. Public compute that pays the premium is
@@ -25,7 +25,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
-from nashgrid.solver import Leader
+from nashgrid.solver import GameError, Leader
 
 from ._quasi_public_forms import open_equilibrium
 from .quasi_public_good import QuasiPublicGood
@@ -52,15 +52,17 @@ def partnership(game: QuasiPublicGood, cofunding: ArrayLike) -> QuasiPublicGood:
 
 
 def public_compute(game: QuasiPublicGood, *, saved: ArrayLike) -> QuasiPublicGood:
-    """Users of open models are hosted at the price m.
+    """Users of open models are hosted at the price m; who hosts for less still does.
 
     Args:
-        game: the primitives.
+        game: the primitives. One `hosting_cost` with a gradient stays one, so that then every h_k has to be at least m.
         saved: the part of the premium h - m, in [0, 1], that public operation does without; the rest is paid.
     """
-    left = 1.0 - saved
-    cost = game.resource_cost + left * (game.hosting_cost - game.resource_cost)
-    return _with(game, hosting_cost=cost, hosting_gradient=left * game.hosting_gradient, hosting_support=1.0)
+    each = game.hosting_cost.ndim > 0
+    before = game.hosting_costs() if each else game.hosting_cost
+    cost = before - saved * jnp.maximum(before - game.resource_cost, 0.0)
+    gradient = 0.0 if each else (1.0 - saved) * game.hosting_gradient
+    return _with(game, hosting_cost=cost, hosting_gradient=gradient, hosting_support=1.0)
 
 
 def scenarios(
@@ -91,10 +93,13 @@ def instruments(
         game: the primitives.
         names: of "subsidy" (from 0 to `per_use`), "cofunding" (from 0 to `cofunding`), "openness" and "hosting_support"
             (from 0 to 1), "access_fee" (from 0 to `per_use`, regulated) and "hosting_cost" (from m to h, what public
-            compute saves; "hosting_cost[0]", ... where it is given by group); by default the first three, which need no
-            assumption about public operation.
+            compute saves, or h alone if it is below m; "hosting_cost[0]", ... where it is given by group); by default
+            the first three, which need no assumption about public operation.
         per_use: the highest subsidy, and fee, per use.
         cofunding: the highest public part of the cost of investment, below 1.
+
+    Raises:
+        GameError: there is no such policy in the game, as "hosting_cost" where each group has its own.
 
     >>> instruments(QuasiPublicGood(), "subsidy", "openness")
     {'subsidy': (0.0, 1.0), 'openness': (0.0, 1.0)}
@@ -108,7 +113,10 @@ def instruments(
     }
     least, most = float(game.resource_cost), np.asarray(game.hosting_cost, float)
     names_of_hosting = [f"hosting_cost[{k}]" for k in range(most.size)] if most.ndim else ["hosting_cost"]
-    every |= {name: (least, float(cost)) for name, cost in zip(names_of_hosting, most.ravel(), strict=True)}
+    for name, cost in zip(names_of_hosting, most.ravel().tolist(), strict=True):
+        every[name] = (min(least, cost), cost)
+    if missing := [name for name in names if name not in every]:
+        raise GameError(f"instruments: there is no '{missing[0]}' in this game; there is {', '.join(every)}.")
     return {name: every[name] for name in names or ("subsidy", "cofunding", "openness")}
 
 
@@ -132,9 +140,9 @@ def release_choice(game: QuasiPublicGood, *, interval: tuple[float, float] | Non
 def best_open_subsidy(game: QuasiPublicGood) -> Float[Array, ""]:
     """The subsidy per use that maximizes welfare in the open regime, all groups served at it and at none.
 
-    tau = max(0, eps + F + V (eta/(D - eta) - chi) - (1 + chi) s (h - m))/((D - 2 eta)/(D - eta) + 2 chi), V = ybar A -
-    h - F + s (h - m), h the mean hosting cost, of which the state pays s (h - m), as long as eta < D/2 or chi is large:
-    NaN unless the denominator is positive.
+    tau = max(0, eps + F + V (eta/(D - eta) - chi) - (1 + chi) S)/((D - 2 eta)/(D - eta) + 2 chi), V = ybar A - h - F +
+    S, h the mean hosting cost, and S the mean of s max(h_k - m, 0), what the state pays of it; as long as eta < D/2 or
+    chi is large: NaN unless the denominator is positive.
     """
     users, chi = game.users(), game.public_funds_cost
     free = _with(game, subsidy=0.0)

@@ -2,8 +2,9 @@
 
 `OpenSourcing` and `OpenSourcingInSpace` are research stages at a given openness; under a `Leader` (`commitment`) the
 owner chooses it first and counts on the answer of outsiders. Here it does not: research of others is given, as in
-`SimultaneousOpenSourcing`, which this is with linear value. An owner who commits opens more wherever outside research
-answers to openness; the two concepts are different games, and a result holds for the one that it names.
+`SimultaneousOpenSourcing`, which this is with linear value. There an owner who commits opens more, as outside research
+answers to openness. Under competition outside research also strengthens rivals, and commitment can open less, even not
+at all. The two concepts are different games, and a result holds for the one that it names.
 
 The owner's profit is convex in its technology, and so can be its payoff in openness: equilibria at 0 or 1, or both of
 them (`nashgrid.solver.equilibria`), or with little curvature K none inside.
@@ -26,18 +27,15 @@ class OpennessAtOnce(Game):
     Args:
         model: `OpenSourcing` by default; its own `openness` plays no part.
 
-    >>> stage = OpenSourcing(owner_share=0.5, edge=0.02, openness_curvature=0.1, opening_cost=0.0, outsiders=3)
+    >>> stage = OpenSourcing(owner_share=0.5, edge=0.02, openness_curvature=0.1, opening_cost=0.0, outsiders=2)
     >>> game = OpennessAtOnce(stage)
     >>> list(game.bounds())
     ['research', 'openness']
 
-    `solve(game).strategy["openness"]` is then 0.18, and under `commitment` 0.28.
+    `solve(game).strategy["openness"]` is then 0.1887, and under `commitment` 0.29.
     """
 
-    model: OneOwner | LinearValueOpenSourcing
-
-    def __init__(self, model: OneOwner | LinearValueOpenSourcing | None = None):
-        self.model = OpenSourcing() if model is None else model
+    model: OneOwner | LinearValueOpenSourcing = eqx.field(default_factory=OpenSourcing)
 
     @property
     def firms(self) -> tuple[str, ...]:

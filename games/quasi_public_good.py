@@ -48,8 +48,9 @@ What is derived and what is built in:
 * That an open model is a better or a worse incentive: the pool (omega < 1) and the revenue from complements b are
   assumed; which side wins depends on them and on c (one developer, one group, need 1, A0 = 1, eta = m = h = eps = 0:
   opening without revenue, b = 0, beats monopoly iff c > (3 + sqrt 5)/2).
-* At equal quality open access is the more equal one iff h < p_C, if hosting costs all the same: derived. Who hosts at
-  what cost is assumed, and decides it where costs differ.
+* At equal quality open access is the more equal one iff h + F - tau is below the price that users pay of closed models
+  (without a subsidy h + F < p_C), if hosting costs all the same, unsupported: derived. Who hosts at what cost is
+  assumed, and decides it where costs differ.
 """
 
 import jax.numpy as jnp

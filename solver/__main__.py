@@ -8,7 +8,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from ._catalog import fields, find, games, modules, summary
+from ._catalog import Kind, fields, find, games, modules, nested, summary
 from ._configure import configure
 from ._dynamic_game import DynamicGame
 from ._errors import GameError, StoreError
@@ -197,11 +197,18 @@ def _games(arguments: argparse.Namespace) -> None:
             print(f"{name:<{width}}  {'dynamic: ' if issubclass(kind, DynamicGame) else ''}{summary(kind)}")
         return
     kind = find(arguments.name)
-    rows = fields(kind)
-    widths = [max((len(row[i]) for row in rows), default=0) for i in (0, 1)]
     print(f"{kind.__name__}: {summary(kind)}\n")
     if issubclass(kind, DynamicGame):
         print(_DYNAMIC)
+    _print_fields(kind)
+    for name, part in nested(kind).items():
+        print(f"\n{name} = {part.__name__}(), whose parameters can be axes as well:\n")
+        _print_fields(part)
+
+
+def _print_fields(kind: Kind) -> None:
+    rows = fields(kind)
+    widths = [max((len(row[i]) for row in rows), default=0) for i in (0, 1)]
     for name, default, doc in rows:
         print(f"  {name:<{widths[0]}}  {default:<{widths[1]}}  {doc}".rstrip())
 

@@ -88,6 +88,14 @@ def fields(kind: Kind) -> list[tuple[str, str, str]]:
     return rows
 
 
+def nested(kind: Kind) -> dict[str, Kind]:
+    """The games that a game is made of by default, by field: their parameters can be axes as well."""
+    made = {f.name: f.default_factory for f in dataclasses.fields(cast(Any, kind)) if f.init}
+    return {name: part for name, part in made.items() if inspect.isclass(part) and issubclass(part, Game | DynamicGame)}
+
+
 def _short(value: object) -> str:
+    if isinstance(value, Game | DynamicGame):
+        return f"{type(value).__name__}()"
     text = str(np.asarray(value).tolist()) if isinstance(value, np.ndarray) else str(value)
     return text if len(text) <= 40 else f"{text[:37]}..."

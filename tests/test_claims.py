@@ -203,6 +203,12 @@ def test_an_atlas_keeps_its_name_when_only_words_about_its_models_change(monkeyp
     assert edited("research", "development") != key  # the descriptions of parameters are used
 
 
+@pytest.mark.parametrize("claims", CLAIM_SETS, ids=lambda claims: claims.name)
+def test_the_summary_that_is_kept_is_of_these_claims_and_models(claims):
+    kept = _atlas.SUMMARIES / f"{claims.name.replace(' ', '_')}.json"
+    assert _atlas._read(kept, claims, _atlas.DRAWS) is not None, f"{kept.name} is of others: compute it again"
+
+
 def test_a_summary_is_read_if_it_is_of_the_same_atlas(tmp_path, monkeypatch):
     claims = ClaimSet(
         "of x",

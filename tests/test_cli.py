@@ -381,6 +381,9 @@ def test_games_of_other_packages_are_listed(plugin, capsys):
     assert cli.main(["games", "Shipped"]) == 0
     said = capsys.readouterr().out
     assert "size" in said and "2.0" in said and "how large it is" in said and "(required)" in said
+    assert cli.main(["games", "nashgrid.games:OpennessAtOnce"]) == 0
+    said = capsys.readouterr().out
+    assert "model  OpenSourcing()" in said and "spill_back" in said and "(required)" not in said
     assert cli.main(["games", "Shiped"]) == 2
     assert "did you mean 'Shipped'" in capsys.readouterr().err
 

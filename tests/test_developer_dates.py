@@ -114,3 +114,11 @@ def test_what_cannot_be_certified_is_refused():
         eqx.filter_jit(dates_table)(DeveloperDates(periods=T))
     with pytest.raises(GameError, match="68921 profiles"):
         dates_table(DeveloperDates(periods=40))
+
+    class Levied(MixedOpenness):
+        def payoff(self, s):
+            return MixedOpenness.payoff(self, s) - 0.1 * s["investment"]
+
+    some = np.ones((1, 3))
+    with pytest.raises(GameError, match="not of its subclass Levied"):
+        _date_cells.cell_status(Levied(), some, some, some, np.ones(1, bool))

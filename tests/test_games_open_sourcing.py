@@ -211,6 +211,10 @@ def test_the_sequential_game_opens_inside_the_interval(share, opens):
     assert gain == pytest.approx(float(gain_from_opening(at(BINARY, owner_share=share))), abs=1e-14)
 
 
+def _research_of(game, theta):
+    return solve(eqx.tree_at(lambda g: g.openness, game, theta), Newton(), certify=False)
+
+
 def test_at_once_is_the_linear_model_and_an_equilibrium_under_competition():
     """With linear value the known number; under competition no firm gains by openness or research of its own."""
     solved = eqx.filter_jit(lambda game: solve(game, Newton(), certify=False))
@@ -225,3 +229,11 @@ def test_at_once_is_the_linear_model_and_an_equilibrium_under_competition():
     assert largest_gain(game, strategy) <= 1e-14
     assert largest_gain(game, strategy | {"openness": 1.05 * strategy["openness"]}) > 1e-7
     assert float(eq.outcomes["licensing_revenue"]) == pytest.approx((1.0 - chosen) * 0.02 * 0.5, rel=1e-12)
+    # Who commits counts on outside research, which is a gain of the owner's, but of its rivals' as well.
+    rivals = at(stage, edge=0.0, spill_out=0.0, spill_side=0.0, competition=0.8, spill_back=0.4, closed_access=0.3)
+    tried = np.linspace(0.0, 1.0, 101)
+    earned = eqx.filter_jit(jax.vmap(lambda game, theta: _research_of(game, theta).payoff[0], (None, 0)))
+    committed = [tried[np.argmax(earned(game, tried))] for game in (stage, rivals)]
+    at_once = [chosen, float(solved(OpennessAtOnce(rivals)).strategy["openness"][0])]
+    np.testing.assert_allclose(at_once, [0.18865, 0.44865], atol=5e-6)
+    np.testing.assert_allclose(committed, [0.29, 0.0], atol=1e-12)

@@ -20,6 +20,7 @@ from nashgrid.games import (
     closed_equilibrium,
     delayed_release_investment,
     first_best,
+    instruments,
     lorenz_curve,
     mandated,
     open_equilibrium,
@@ -29,7 +30,7 @@ from nashgrid.games import (
     scenarios,
     subsidized,
 )
-from nashgrid.solver import Newton, Status, solve, sweep
+from nashgrid.solver import GameError, Newton, Status, solve, sweep
 from tests.closed_forms import largest_gain
 
 GOOD = QuasiPublicGood()
@@ -165,7 +166,7 @@ def test_users_who_host_at_different_costs_use_what_brute_force_says(name):
     need, mass = np.array([0.7, 1.0, 1.3]), np.array([0.3, 0.4, 0.3])
     quality = 1.0 + (0.2 + float(game.access_fee)) / (12.0 * (2.2 / 3 - 0.1))
     cost = np.asarray(game.hosting_cost) + float(game.hosting_gradient) * (1.0 - need)
-    support = float(game.hosting_support) * (cost - 0.1)
+    support = float(game.hosting_support) * np.maximum(cost - 0.1, 0.0)
     slope, price = 2.2 / 3, cost - support - float(game.subsidy) + float(game.access_fee)
     usage = np.zeros(3)
     for _ in range(60):
@@ -177,7 +178,9 @@ def test_users_who_host_at_different_costs_use_what_brute_force_says(name):
     outlay = mass @ ((support + float(game.subsidy)) * usage)
     welfare = benefit - mass @ (cost * usage) + 0.15 * total - 18.0 * invested[0] ** 2 - 0.2 * outlay
     expected = [mass @ price, welfare, benefit - mass @ (price * usage), mass[usage > 0.0].sum(), usage.min(), outlay]
-    names = ("price", "welfare", "consumer_surplus", "served_share", "poorest_usage", "public_outlay")
+    external = 0.15 * total + 0.1 * total**2
+    expected.append(min(external / (benefit + 0.15 * total), 1.0) if total > 0.0 else 0.0)
+    names = ("price", "welfare", "consumer_surplus", "served_share", "poorest_usage", "public_outlay", "external_value")
     np.testing.assert_allclose([outcomes[x] for x in names], expected, rtol=1e-12, atol=1e-15)
     between = np.abs(usage[:, None] - usage[None, :]) * mass[:, None] * mass[None, :]
     np.testing.assert_allclose(outcomes["gini"] * 2.0 * total, between.sum(), rtol=1e-12, atol=1e-15)
@@ -207,6 +210,27 @@ def test_groups_that_host_at_different_costs_are_swept_and_leave_one_by_one():
 def test_a_hosting_cost_that_is_none_is_refused(cost):
     with pytest.raises(ValueError, match="one number, or one for each of the 3 user groups"):
         QuasiPublicGood(hosting_cost=cost)
+
+
+def test_a_known_hosting_cost_may_be_closed_over():
+    """Also one by group: that a number is known does not mean that a comparison of it is, under jit."""
+    known = jnp.asarray((0.3, 0.15, 0.12))
+    price = jax.jit(lambda spillover: QuasiPublicGood(hosting_cost=known, spillover=spillover).open_prices())
+    np.testing.assert_allclose(price(0.1), known, rtol=1e-15)
+
+
+def test_a_value_that_is_no_number_has_no_usage():
+    users = GOOD.users()
+    assert np.isnan(users.usage(jnp.asarray([1.0, jnp.nan, 0.3]))).all() and np.isnan(users.total(jnp.full(3, jnp.nan)))
+    np.testing.assert_array_equal(users.usage(jnp.asarray([-1.0, -jnp.inf, -0.3])), 0.0)
+
+
+def test_bounds_of_hosting_costs_are_in_order_and_names_are_those_of_the_game():
+    game = at(GOOD, resource_cost=0.125, hosting_cost=(0.5, 0.25, 0.0625))
+    bounds = instruments(game, "hosting_cost[0]", "hosting_cost[2]")
+    assert bounds == {"hosting_cost[0]": (0.125, 0.5), "hosting_cost[2]": (0.0625, 0.0625)}
+    with pytest.raises(GameError, match=r"no 'hosting_cost' in this game; there is .*hosting_cost\[0\], "):
+        instruments(game, "hosting_cost")
 
 
 @pytest.mark.parametrize("kind", [MixedOpenness, LogitAccess, ComputeCapacity])
@@ -315,11 +339,11 @@ def test_policies_cost_what_they_say():
     np.testing.assert_allclose([each.price for each in both], 0.1, rtol=1e-14)
     gain = 0.75 * 0.05 * 1.2 * float(both[0].total_usage)
     assert both[1].welfare - both[0].welfare == pytest.approx(gain, rel=1e-12)
-    # Also where hosting costs differ: then all pay the same.
+    # Also where hosting costs differ: nobody pays more than the resource cost, and who hosts for less is not taxed.
     dear = public_compute(at(mandated(GOOD), hosting_cost=(0.3, 0.15, 0.1), hosting_gradient=0.1), saved=0.25)
-    np.testing.assert_allclose(dear.open_prices(), 0.1, rtol=1e-14)
+    np.testing.assert_allclose(dear.open_prices(), [0.1, 0.1, 0.07], rtol=1e-14)
     outcomes = reported(dear)
-    premium = 0.75 * (np.array([0.3, 0.15, 0.1]) + 0.1 * np.array([0.3, 0.0, -0.3]) - 0.1)
+    premium = 0.75 * np.maximum(np.array([0.3, 0.15, 0.1]) + 0.1 * np.array([0.3, 0.0, -0.3]) - 0.1, 0.0)
     paid = np.sum(premium * np.array([0.3, 0.4, 0.3]) * outcomes["usage"])
     assert float(outcomes["public_outlay"]) == pytest.approx(float(paid), rel=1e-12)
 
@@ -330,7 +354,7 @@ def test_policies_cost_what_they_say():
         {},
         {"public_funds_cost": 0.0},
         {"public_funds_cost": 1.5, "spillover": 0.0},
-        {"hosting_cost": (0.3, 0.15, 0.05), "hosting_support": 0.4, "access_fee": 0.03, "public_funds_cost": 0.05},
+        {"hosting_cost": (0.3, 0.15, 0.12), "hosting_support": 0.4, "access_fee": 0.03, "public_funds_cost": 0.05},
     ],
 )
 def test_no_subsidy_of_open_models_is_better_than_the_best(fields):
