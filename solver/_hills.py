@@ -32,6 +32,27 @@ def best_hill(points, values, here, value):
     return only_if(some, highest, jnp.zeros(points.shape, bool), points, values, here, value)
 
 
+def separate_hills(points, values, here):
+    """One-hot: the highest local maximum of an ordered line beside `here` to which the line does not just rise from
+    there; and whether the line has more than one."""
+    low = jnp.full((1,), -jnp.inf, values.dtype)
+    left, right = jnp.concatenate([low, values[:-1]]), jnp.concatenate([values[1:], low])
+    top = (values > left) & (values >= right)
+    number = np.arange(len(points), dtype=np.int32)
+    nearest = number == jnp.argmin(jnp.abs(points - here)).astype(jnp.int32)
+    before = number[:, None] >= number[None, 1:]
+
+    def steps_from_nearest(some):
+        so_far = jnp.sum(before & some[None, :], axis=1, dtype=np.int32)
+        return so_far - jnp.sum(jnp.where(nearest, so_far, 0), dtype=np.int32)
+
+    falls, rises = steps_from_nearest(values[1:] < values[:-1]), steps_from_nearest(values[1:] > values[:-1])
+    after = number > jnp.argmax(nearest).astype(jnp.int32)
+    apart = ~nearest & (jnp.where(after, falls, -rises) > 0)
+    height = jnp.where(top & apart, values, -jnp.inf)
+    return first_largest(height) & (height > -jnp.inf), jnp.sum(top) > 1
+
+
 def _tops(points, values):
     """By point: the top of the parabola through it and its neighbours, if it has one between them; else the value."""
     before, after = points[1:-1] - points[:-2], points[2:] - points[1:-1]
@@ -63,24 +84,26 @@ def bends_often(points, values):
     return jnp.any((bend > noise) & (number > first) & (number < last))
 
 
-def highest_hills(values, dimension: int) -> list:
+def highest_hills(values, dimension: int, shift=None, most: int | None = None) -> list:
     """One-hot: among the points of `in_box`, the highest ones with no higher neighbour, for each of its two halves.
 
     The halves, every other point, are lattices but for their wrapping around: the neighbours of a point are always at
-    the same few distances in the numbering.
+    the same few distances in the numbering. With a `shift` they wrap around elsewhere. At `most` so many are looked at.
     """
     count = len(values)
     share = low_discrepancy(count, dimension)
+    shifted = share if shift is None else (jnp.asarray(share, values.dtype) + shift[None, :]) % 1.0
+    norm = np.linalg.norm if shift is None else jnp.linalg.norm
     found = []
     for half in (0, 1):
         mine = np.arange(count) % 2 == half
         distances = np.arange(2, count // 2, 2)
         moves = (share[distances] - share[0] + 0.5) % 1.0 - 0.5
-        nearest = distances[np.argsort(np.linalg.norm(moves, axis=1))[: dimension + 1]]
+        nearest = distances[np.argsort(np.linalg.norm(moves, axis=1))[: dimension + 1][:most]]
         height = jnp.where(mine, values, -jnp.inf)
         hill = mine
         for distance in nearest:
-            direct = np.linalg.norm(share[distance:] - share[:-distance], axis=1)
+            direct = norm(shifted[distance:] - shifted[:-distance], axis=1)
             beside = direct < 1.01 * np.linalg.norm((share[distance] - share[0] + 0.5) % 1.0 - 0.5)
             lower, upper = values[:-distance], values[distance:]
             none = np.ones(distance, bool)

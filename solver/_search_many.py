@@ -19,7 +19,7 @@ from jaxtyping import Array, Bool, Float
 from . import _numpy as jnp
 from ._each import each
 from ._edges import beside_edges
-from ._hills import bends_often, best_hill, first_largest, picked, summit
+from ._hills import HILLS, bends_often, best_hill, first_largest, highest_hills, picked, separate_hills, summit
 from ._layout import Layout
 from ._low_discrepancy import low_discrepancy
 from ._samples import Line, around, in_box, over_bounds, ridge
@@ -27,8 +27,10 @@ from ._signature import Signature
 
 MANY_OWN = 4
 """Strategies of a firm; more than so many are searched as here."""
+_ALL_CLIMBED = 10
+"""Strategies of a firm up to which every hill found is climbed."""
 _CLIMBED = 3
-"""Hills of each kind that are climbed, the highest ones."""
+"""Hills of each kind that are climbed with more strategies, the highest ones."""
 _CLIMBS = 64
 _LONGER, _SHORTER = 1.2, 0.5
 
@@ -82,8 +84,8 @@ def look_at_many(
     if own.later is not None:
         tables.append(jnp.where(own.later[:, None, :], wide.T[None, :, :], here[None, None, :]))
     straight = ridge(here, lower, upper, size, own.steepest, half)
-    # Other points every time, over all of the box.
-    shift = k.astype(here.dtype) * jnp.asarray(low_discrepancy(1, count)[0], here.dtype)
+    # Other points every time, over all of the box: the sequence goes on where it was left.
+    shift = k.astype(here.dtype) * jnp.asarray((low_discrepancy(joint, count)[-1] + 0.5) % 1.0, here.dtype)
     box = in_box(here, lower, upper, size, joint, jnp.zeros_like(begin), jnp.ones_like(width), shift)
     tried = jnp.concatenate([here[None], *(t.reshape(-1, count) for t in tables), straight.own, box])
     tried = own.confine(tried) if feasible else tried
@@ -99,7 +101,7 @@ def look_at_many(
         return tried[part].reshape(count, half, count), values[part].reshape(count, half), signatures[part]
 
     reach = 0.25 * jnp.minimum(size, upper - lower)
-    starts, rough, along = [], jnp.zeros((), bool), []
+    starts, begun, rough, along = [], [], jnp.zeros((), bool), []
     for j, (at, spacing) in enumerate(((wide, wide_spacing), (near, near_spacing))):
         rows, heights, _ = table(j)
         if feasible:
@@ -111,20 +113,29 @@ def look_at_many(
         rough |= jnp.any(hills) | jnp.any(jax.vmap(bends_often)(at, heights))
         owns, tops = jax.vmap(picked)(hills, rows, heights)
         steps = jnp.where(one[:, 0, :], jnp.sum(jnp.where(hills, spacing, 0.0), axis=1)[:, None], 0.25 * reach[None, :])
-        starts += _top(jnp.any(hills, axis=1), owns, tops, steps)
+        starts.append(_top(jnp.any(hills, axis=1), owns, tops, steps))
     at = 1 + 2 * lines
     if own.later is not None:
         rows, heights, _ = table(2)
-        best = jax.vmap(first_largest)(heights)
-        owns, tops = jax.vmap(picked)(best, rows, heights)
-        starts += _top(jnp.isfinite(tops), owns, tops, jnp.broadcast_to(reach[None, :], owns.shape))
+        hills, several = jax.vmap(separate_hills)(wide, heights, here)
+        rough |= jnp.any(several)
+        steps = jnp.broadcast_to(reach[None, :], (count, count))
+        starts.append(_top(jnp.any(hills, axis=1), *jax.vmap(picked)(hills, rows, heights), steps))
+        # The hill of `here` is between the samples if all of them are on another one.
+        heights = heights.reshape(-1)
+        begun.append((first_largest(heights) & jnp.isfinite(heights), rows.reshape(-1, count), heights))
         at += lines
     hill = best_hill(straight.points, values[at : at + half], straight.here, value)
     rough |= jnp.any(hill)
-    starts.append((*picked(hill, tried[at : at + half], values[at : at + half]), jnp.where(jnp.any(hill), reach, 0.0)))
-    owns, tops = tried[at + half :], values[at + half :]
-    starts += _top(jnp.isfinite(tops), owns, tops, jnp.broadcast_to(reach[None, :], owns.shape))
-    stacked = [jnp.stack(parts) for parts in zip(*starts, strict=True)]
+    begun.append((hill, tried[at : at + half], values[at : at + half]))
+    for j, hill in enumerate(highest_hills(values[at + half :], count, shift, most=_ALL_CLIMBED + 1)):
+        if j % HILLS and count <= _ALL_CLIMBED:
+            # In more dimensions the points are too few to be each other's neighbours.
+            rough |= jnp.any(hill)
+        begun.append((hill, tried[at + half :], values[at + half :]))
+    singly = [(*picked(*one), jnp.where(jnp.any(one[0]), reach, 0.0)) for one in begun]
+    starts.append(tuple(jnp.stack(parts) for parts in zip(*singly, strict=True)))
+    stacked = [jnp.concatenate(parts) for parts in zip(*starts, strict=True)]
     climb = functools.partial(_ascend, own) if _goes_backwards(own) else own.climb
     ends, tops = jax.vmap(climb)(*stacked)
     gains = jnp.where(jnp.any(stacked[2] > 0, axis=1), tops - value, 0.0)
@@ -161,15 +172,19 @@ def _beside(count: int, nearer, here, lower, upper, size):
     return around(here, lower, upper, size, count, nearer)
 
 
-def _top(there: Bool[Array, " line"], owns, tops, steps) -> list[tuple[Array, Array, Array]]:
-    """The highest places of many lines, with the steps to climb by; zero where there are no more."""
+def _top(there: Bool[Array, " line"], owns, tops, steps) -> tuple[Array, Array, Array]:
+    """Where to climb of many lines, only the highest ones if these are many, with the steps to climb by; zero where
+    there is no hill."""
+    if len(owns) <= _ALL_CLIMBED:
+        return owns, tops, jnp.where(there[:, None], steps, 0.0)
     found, left = [], jnp.where(there, tops, -jnp.inf)
     for _ in range(_CLIMBED):
         one = first_largest(left) & (left > -jnp.inf)
         own, top = picked(one, owns, tops)
         found.append((own, top, jnp.sum(jnp.where(one[:, None], steps, 0.0), axis=0)))
         left = jnp.where(one, -jnp.inf, left)
-    return found
+    own, top, step = (jnp.stack(parts) for parts in zip(*found, strict=True))
+    return own, top, step
 
 
 def _goes_backwards(own: Own) -> bool:

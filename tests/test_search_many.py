@@ -8,6 +8,7 @@ from jaxtyping import Array, Float
 
 from nashgrid.solver import Game, GlobalSearch, parameter
 from nashgrid.solver._conditions import conditions_of
+from nashgrid.solver._hills import separate_hills
 from nashgrid.solver._layout import layout_of
 from nashgrid.solver._search import deviations
 from nashgrid.solver._search_many import MANY_OWN, rows_of
@@ -31,6 +32,21 @@ class Plans(Game):
         near = -jnp.sum(jnp.square(x), axis=1)
         hill = jnp.exp(-50.0 * jnp.mean(jnp.square(x[:, 30:] - 0.8), axis=1))
         return near + self.far * hill + jnp.where(x[:, 10] > 0.501, self.cliff, 0.0)
+
+
+class Box(Game):
+    """Two firms with five strategies each, best at the middle but for a hill in a corner of the box."""
+
+    corner: Float[Array, " five"] = parameter((0.2, 0.2, 0.2, 0.2, 0.2), "where the far hill is")
+    firms = ("A", "B")
+
+    def bounds(self):
+        return {name: (0.0, 1.0) for name in "abcde"}
+
+    def payoff(self, s):
+        x = jnp.stack([s[name] for name in "abcde"], axis=-1)
+        near, far = (jnp.sum(jnp.square(x - at), axis=-1) for at in (0.5, self.corner[None, :]))
+        return jnp.exp(-12.5 * near) + 1.3 * jnp.exp(-35.0 * far)
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +83,38 @@ def test_nothing_is_found_where_there_is_nothing_and_an_edge_is(found):
     best, gain, _ = found(0.0, 0.27)  # at the samples beside it nothing is gained
     np.testing.assert_allclose(gain, 0.27 - 0.501**2, rtol=1e-6)
     np.testing.assert_allclose(best[:, 10], 0.501, atol=1e-6)
+
+
+def test_a_far_hill_in_many_strategies_is_climbed_though_no_sample_on_it_is_higher():
+    layout, search = layout_of(Box()), GlobalSearch()
+    z = jnp.full(layout.size, 0.5)
+
+    @jax.jit
+    def gain(corner):
+        game = Box(corner=corner)
+        conditions = conditions_of(game, layout, jnp.dtype(float))
+        return deviations(conditions, z, z, search, game, jnp.zeros((2, 5)))[1]
+
+    random = np.random.default_rng(1)
+    for _ in range(8):
+        shares = random.uniform(0.12, 0.3, 5)
+        corner = np.where(random.random(5) < 0.5, shares, 1.0 - shares)
+        np.testing.assert_array_less(0.29, gain(corner))
+
+
+@pytest.mark.parametrize(
+    ("values", "here", "hill", "several"),
+    [
+        ([0, 1, 2, 3, 2, 1, 0], 0.1, None, False),  # one rise from `here`
+        ([0, 2, 1, 0, 1, 3, 1], 0.2, 5, True),
+        ([0, 2, 1, 0, 1, 3, 1], 0.8, 1, True),  # lower than what `here` is on
+        ([4, 3, 2, 1, 2, 3, 4], 0.0, 6, True),  # at a bound
+        ([0, 0, 0, 0, 0, 0, 0], 0.5, None, False),
+    ],
+)
+def test_hills_of_a_line_beside_the_one_of_here(values, here, hill, several):
+    found, more = separate_hills(jnp.linspace(0.0, 1.0, 7), jnp.asarray(values, float), jnp.asarray(here))
+    assert np.flatnonzero(found).tolist() == ([] if hill is None else [hill]) and bool(more) is several
 
 
 def test_rows_are_those_of_the_last_axis():
