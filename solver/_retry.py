@@ -74,10 +74,12 @@ class TwoPasses:
         again = unsolved | (results["steps"] >= first.max_steps) if self.plain else unsolved
         if self.second not in (None, first) and again.any():
             left = np.flatnonzero(again)
-            results = {name: np.array(value) for name, value in results.items()}
-            for name, value in self.second.finish(self.second.start(points[left]), points[left]).items():
+            found = self.second.finish(self.second.start(points[left]), points[left])
+            # What a kernel returns is nobody else's; what JAX does is not to be written to.
+            results = {name: x if x.flags.writeable else np.array(x) for name, x in results.items()}
+            for name, value in found.items():
                 results[name][left] = value
-            unsolved = self.unsolved(results)
+            unsolved[left] = self.unsolved(found)
         if self.adapt is not None and self.plain:
             self.first = self.adapt(best_first(results["steps"][:_SAMPLE], self.how.max_steps, self.lanes))
         failed = int(np.count_nonzero(unsolved))
