@@ -263,8 +263,12 @@ def _once(elements: Instructions, params: dict[str, Any], of_cond, of_body, begi
     (again,) = _read(part.inside, params["cond_jaxpr"], [*of_cond, *new])
     if not again.known or np.any(again.flat):
         return None
-    new = _like(new, part.end(wanted, _flat(new)))
-    return [where(elements, go, a, b) for a, b in zip(new, begin, strict=True)]
+    return _joined(part, wanted, [where(part.inside, go, a, b) for a, b in zip(new, begin, strict=True)], begin)
+
+
+def _joined(part: Branch, wanted: Element, new: list[Value], old: list[Value]) -> list[Value]:
+    """Results of a branch, which are what they would have been without it in all lanes but those `wanted`."""
+    return _like(old, part.end(wanted, _flat(new), _flat(old)))
 
 
 def _cond(elements: Instructions, params: dict[str, Any], arguments: list[Value]) -> list[Value]:
@@ -272,6 +276,15 @@ def _cond(elements: Instructions, params: dict[str, Any], arguments: list[Value]
     branches, index, operands = params["branches"], arguments[0], arguments[1:]
     if index.known:
         return _read(elements, branches[which_branch(index, len(branches))], operands)
+    idle = [k for k, branch in enumerate(branches) if not branch.jaxpr.eqns]
+    if len(branches) == 2 and len(idle) == 1:
+        taken = at_least(elements, index, 1).flat[0]
+        wanted = elements.op(lax.and_p, elements.active, elements.op(lax.not_p, taken) if idle == [1] else taken)
+        part = Branch(elements)
+        part.inside.active = wanted
+        old, new = _read(elements, branches[idle[0]], operands), _read(part.inside, branches[1 - idle[0]], operands)
+        which = filled((), np.dtype(bool), [wanted])
+        return _joined(part, wanted, [where(part.inside, which, a, b) for a, b in zip(new, old, strict=True)], old)
     # Whether number k or a later one is taken; for each k from 0 to one more than there are.
     later = [np.bool_(True), *(at_least(elements, index, k).flat[0] for k in range(1, len(branches))), np.bool_(False)]
     results = []
