@@ -24,7 +24,7 @@ from ._apart_moves import MOVES
 from ._apart_sums import COMPUTES
 from ._each import rolled
 from ._elements import Element
-from ._jaxprs import CALLS, called, evaluated, numbers
+from ._jaxprs import CALLS, called, evaluated, numbers, pruned
 from ._kernel_arithmetic import ARITHMETIC
 from ._kernel_code import Text
 from ._kernel_ir import (
@@ -203,6 +203,12 @@ def _store(elements: Instructions, k: int, value: Value) -> None:
 
 
 def _read(elements: Instructions, closed: ClosedJaxpr, arguments: Sequence[Value]) -> list[Value]:
+    return _read_all(elements, pruned(closed), arguments)
+
+
+def _read_all(elements: Instructions, closed: ClosedJaxpr, arguments: Sequence[Value]) -> list[Value]:
+    """A program in which nothing is left that nobody asks for."""
+
     def known(constant: Any) -> Value:
         if isinstance(constant, Tracer):
             raise UnsupportedError("constants that are being traced")
@@ -219,8 +225,8 @@ def _apply(elements: Instructions, equation: Any, arguments: list[Value]) -> lis
     name, params = equation.primitive.name, equation.params
     if name in CALLS:
         inner = called(params)
-        found = _PARTS.get().call(elements, inner, arguments, _read)
-        return _read(elements, inner, arguments) if found is None else found
+        found = _PARTS.get().call(elements, inner, arguments, _read_all)
+        return _read_all(elements, inner, arguments) if found is None else found
     if name in _CONTROL:
         return _CONTROL[name](elements, params, arguments)
     if any(var.aval.size > _LARGEST for var in equation.outvars):

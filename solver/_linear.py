@@ -35,7 +35,6 @@ def _written_out(matrix, rhs):
     n = matrix.shape[0]
     a = [[matrix[i, j] for j in range(n)] for i in range(n)]
     b = [rhs[i] for i in range(n)]
-    inverse = [matrix[0, 0]] * n
     for k in range(n):
         for i in range(k + 1, n):
             larger = jnp.abs(a[i][k]) > jnp.abs(a[k][k])
@@ -43,15 +42,15 @@ def _written_out(matrix, rhs):
                 a[k][j], a[i][j] = jnp.where(larger, a[i][j], a[k][j]), jnp.where(larger, a[k][j], a[i][j])
             b[k], b[i] = jnp.where(larger, b[i], b[k]), jnp.where(larger, b[k], b[i])
         # A division takes as long as many products.
-        inverse[k] = 1.0 / a[k][k]
+        inverse = 1.0 / a[k][k]
         for i in range(k + 1, n):
-            factor = a[i][k] * inverse[k]
+            factor = a[i][k] * inverse
             a[i] = [*a[i][: k + 1], *(a[i][j] - factor * a[k][j] for j in range(k + 1, n))]
             b[i] = b[i] - factor * b[k]
     for k in reversed(range(n)):
         for j in range(k + 1, n):
             b[k] = b[k] - a[k][j] * b[j]
-        b[k] = b[k] * inverse[k]
+        b[k] = b[k] / a[k][k]
     return jnp.stack(b)
 
 
