@@ -23,7 +23,7 @@ from ._apart_choices import at_least, chosen, where, which_branch
 from ._apart_moves import MOVES
 from ._apart_sums import COMPUTES
 from ._each import rolled
-from ._elements import Element
+from ._elements import Element, is_known
 from ._jaxprs import CALLS, called, evaluated, numbers, pruned
 from ._kernel_arithmetic import ARITHMETIC
 from ._kernel_code import Text
@@ -342,8 +342,6 @@ def _counted(
     """A loop of a known number of steps, with rows that it reads and writes in memory."""
     region, count = elements.region, len(carry)
     given = [[_put_down(elements, column) for column in x.parts.reshape(length, -1).T] for x in xs]
-    avals = body.out_avals[count:]
-    made = [[region.function.reserve(length, v.dtype) for _ in range(int(np.prod(v.shape, dtype=int)))] for v in avals]
     loop = Loop(elements, [*_flat(carry), np.int32(0)])
     *flat, step = loop.state
     state, inside = _like(carry, flat), loop.inside
@@ -355,13 +353,19 @@ def _counted(
         for x, columns in zip(xs, given, strict=True)
     ]
     results = _read(inside, body, [*consts, *state, *rows])
-    for value, columns in zip(results[count:], made, strict=True):
-        for x, memory in zip(value.flat, columns, strict=True):
-            _put(inside, x, memory, index, value.dtype)
+    # What is the same twice is put down once, and what is known not at all.
+    made = {inside.key(x): x for x in _flat(results[count:])}
+    places = {key: region.function.reserve(length, x.dtype) for key, x in made.items() if not is_known(x)}
+    for key, memory in places.items():
+        _put(inside, made[key], memory, index, made[key].dtype)
     loop.again([*_flat(results[:count]), inside.op(lax.add_p, step, np.int32(1))])
+    columns = {
+        key: [_picked_up(region, places[key], str(k), x.dtype) for k in range(length)] if key in places else [x] * length
+        for key, x in made.items()
+    }
     stacked = [
-        filled((length, *v.shape), v.dtype, [_picked_up(region, c, str(k), v.dtype) for k in range(length) for c in m])
-        for v, m in zip(avals, made, strict=True)
+        filled((length, *v.shape), v.dtype, [columns[inside.key(x)][k] for k in range(length) for x in v.flat])
+        for v in results[count:]
     ]
     return [*state, *stacked]
 
