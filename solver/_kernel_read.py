@@ -359,10 +359,9 @@ def _counted(
     for key, memory in places.items():
         _put(inside, made[key], memory, index, made[key].dtype)
     loop.again([*_flat(results[:count]), inside.op(lax.add_p, step, np.int32(1))])
-    columns = {
-        key: [_picked_up(region, places[key], str(k), x.dtype) for k in range(length)] if key in places else [x] * length
-        for key, x in made.items()
-    }
+    columns = {key: [x] * length for key, x in made.items()}
+    for key, memory in places.items():
+        columns[key] = [_picked_up(region, memory, str(k), made[key].dtype) for k in range(length)]
     stacked = [
         filled((length, *v.shape), v.dtype, [columns[inside.key(x)][k] for k in range(length) for x in v.flat])
         for v in results[count:]
