@@ -76,7 +76,7 @@ class BestResponse(Method):
                 residual=jnp.where(good, end.residual, state.residual),
                 steps=state.steps + end.steps,
                 rounds=2 * state.rounds,
-                exact=good,
+                exact=good & end.exact,
             )
 
         large = jnp.full((), jnp.inf, z.dtype)

@@ -39,11 +39,15 @@ def beside_edges(
 ) -> tuple[Float[Array, " own"], Float[Array, ""]]:
     """The best strategies found beside edges along a line of samples, and their payoff; `here` and its `value` if
     nothing is better."""
-    every = _intervals(line, values, signatures)
-    promise = _promise(every)
-    return only_if(
-        jnp.any(promise > value), functools.partial(_bisected, payoff), (here, value), every, promise, here, value
-    )
+
+    def look(line: Line, values, signatures, here, value) -> tuple[Float[Array, " own"], Float[Array, ""]]:
+        every = _intervals(line, values, signatures)
+        promise = _promise(every)
+        bisected = functools.partial(_bisected, payoff)
+        return only_if(jnp.any(promise > value), bisected, (here, value), every, promise, here, value)
+
+    some = jnp.any(differ(signatures[1:], signatures[:-1]))
+    return only_if(some, look, (here, value), line, values, signatures, here, value)
 
 
 def _bisected(

@@ -148,8 +148,14 @@ def _search(
 
     if search is None:
         end = method.run(conditions, begin, tol=tol, max_steps=max_steps)
-        residual = jax.lax.cond(end.exact, lambda end: end.residual, lambda end: conditions.at(end.z).residual, end)
-        finite = jnp.isfinite(residual) & jnp.all(jnp.isfinite(conditions.payoffs(end.z)))
+
+        def look(z: Float[Array, " strategy"], residual, finite) -> tuple[Float[Array, ""], Bool[Array, ""]]:
+            del residual, finite
+            residual = conditions.at(z).residual
+            return residual, jnp.isfinite(residual) & jnp.all(jnp.isfinite(conditions.payoffs(z)))
+
+        given = end.z, end.residual, jnp.asarray(end.exact)
+        residual, finite = jax.lax.cond(given[2], lambda z, residual, finite: (residual, finite), look, *given)
         status = _status(conditions, begin, end.z, finite, residual <= tol, None, tol)
         record = {"certificate": None, "status": status, "steps": end.steps}
         return Found(end.z, residual, record)

@@ -11,7 +11,7 @@ import jax
 from jaxtyping import Array, Bool, Float, Int
 
 from . import _numpy as jnp
-from ._conditions import Conditions
+from ._conditions import Conditions, Point
 from ._method import Iterate, Method, Steps, iterate
 
 _SHORTEST = 1 / 64
@@ -33,7 +33,9 @@ class Newton(Method):
         return newton(conditions, z, tol=tol, max_steps=max_steps)[0]
 
 
-class _State(NamedTuple):
+class _Search(NamedTuple):
+    """Where the next try is, and the line along which it lies."""
+
     z: Float[Array, " strategy"]
     base: Float[Array, " strategy"]
     step: Float[Array, " strategy"]
@@ -42,7 +44,13 @@ class _State(NamedTuple):
     """One over the scale at `base`."""
     allowed: Float[Array, ""]
     base_residual: Float[Array, ""]
+
+
+class _State(NamedTuple):
+    search: _Search
     residual: Float[Array, ""]
+    finite: Bool[Array, ""]
+    """Whether all payoffs are, if it has converged."""
     concave: Bool[Array, ""]
     steps: Int[Array, ""]
 
@@ -55,56 +63,79 @@ def newton(
     infinity = jnp.full((), jnp.inf, z.dtype)
 
     def unfinished(state: _State):
-        return (state.residual > tol) & (state.steps < max_steps) & (state.length > _HOPELESS)
+        return (state.residual > tol) & (state.steps < max_steps) & (state.search.length > _HOPELESS)
 
     def step(state: _State) -> _State:
-        point = conditions.at(state.z)
-        finite = conditions.regular(point)
-        # A set of active bounds that changes may raise the residual for a step or two: the last two bound it. Strictly,
-        # so that two points cannot alternate for ever.
-        lower = point.residual < state.allowed
-        # On the way to an equilibrium at zero, strategies shrink as fast as their distance to it.
-        shrunk = jnp.max(jnp.abs(point.target - point.z) * state.per_scale) < _SHRUNK * state.base_residual
-        good = finite & (lower | shrunk | (state.length <= _SHORTEST))
-        if conditions.trial_steps:
-            good = good | (finite & (state.steps < conditions.trial_steps))
-        # Where a payoff is singular at a bound, halving approaches the bound without reaching it.
-        shorter = state.length * jnp.where(good, 0.0, 0.5)
-        done = finite & (point.residual <= tol)
-        # Half of the work, at the last point for nothing.
-        direction = jax.lax.cond(
-            done, lambda point: jnp.zeros_like(point.z), lambda point: conditions.newton_step(point), point
+        point = conditions.at(state.search.z)
+        done = point.residual <= tol
+        # More than half of the work, at the last point for nothing.
+        search = jax.lax.cond(
+            done,
+            lambda search, point, steps: search,
+            lambda search, point, steps: _next(conditions, search, point, steps),
+            state.search,
+            point,
+            state.steps,
         )
-        onward = jnp.clip(point.z + direction, conditions.lower, conditions.upper)
-        backward = jnp.clip(state.base + shorter * state.step, conditions.lower, conditions.upper)
         return _State(
-            z=jnp.where(done, point.z, jnp.where(good, onward, backward)),
-            base=jnp.where(good, point.z, state.base),
-            step=jnp.where(good, direction, state.step),
-            length=jnp.where(good, 1.0, shorter),
-            per_scale=jnp.where(good, 1.0 / point.scale, state.per_scale),
-            allowed=jnp.where(good, jnp.maximum(point.residual, state.base_residual), state.allowed),
-            base_residual=jnp.where(good, point.residual, state.base_residual),
+            search=search,
             residual=jnp.where(done, point.residual, infinity),
+            finite=jax.lax.cond(
+                done,
+                lambda z, before: jnp.all(jnp.isfinite(conditions.payoffs(z))),
+                lambda z, before: before,
+                point.z,
+                state.finite,
+            ),
             concave=conditions.concave(point),
             steps=state.steps + 1,
         )
 
     z, begun = _without_bounds(conditions, z, max_steps) if conditions.linear else (z, jnp.zeros((), bool))
     begin = _State(
-        z=z,
-        base=z,
-        step=jnp.zeros_like(z),
-        length=jnp.ones_like(infinity),
-        per_scale=jnp.ones_like(z),
-        allowed=infinity,
-        base_residual=jnp.zeros_like(infinity),
+        search=_Search(
+            z=z,
+            base=z,
+            step=jnp.zeros_like(z),
+            length=jnp.ones_like(infinity),
+            per_scale=jnp.ones_like(z),
+            allowed=infinity,
+            base_residual=jnp.zeros_like(infinity),
+        ),
         residual=infinity,
+        finite=jnp.zeros((), bool),
         concave=jnp.zeros((), bool),
         steps=begun.astype(jnp.int32),
     )
     end = iterate(unfinished, step, begin)
-    return Iterate(end.z, end.residual, end.steps, end.residual <= tol), end.concave
+    return Iterate(end.search.z, end.residual, end.steps, (end.residual <= tol) & end.finite), end.concave
+
+
+def _next(conditions: Conditions, search: _Search, point: Point, steps: Int[Array, ""]) -> _Search:
+    """A Newton step from the last try if it was a good one, else half of the way back to where it came from."""
+    finite = conditions.regular(point)
+    # A set of active bounds that changes may raise the residual for a step or two: the last two bound it. Strictly, so
+    # that two points cannot alternate for ever.
+    lower = point.residual < search.allowed
+    # On the way to an equilibrium at zero, strategies shrink as fast as their distance to it.
+    shrunk = jnp.max(jnp.abs(point.target - point.z) * search.per_scale) < _SHRUNK * search.base_residual
+    good = finite & (lower | shrunk | (search.length <= _SHORTEST))
+    if conditions.trial_steps:
+        good = good | (finite & (steps < conditions.trial_steps))
+    # Where a payoff is singular at a bound, halving approaches the bound without reaching it.
+    shorter = 0.5 * search.length
+    base = jnp.where(good, point.z, search.base)
+    step = jnp.where(good, conditions.newton_step(point), search.step)
+    length = jnp.where(good, 1.0, shorter)
+    return _Search(
+        z=jnp.clip(base + length * step, conditions.lower, conditions.upper),
+        base=base,
+        step=step,
+        length=length,
+        per_scale=jnp.where(good, 1.0 / point.scale, search.per_scale),
+        allowed=jnp.where(good, jnp.maximum(point.residual, search.base_residual), search.allowed),
+        base_residual=jnp.where(good, point.residual, search.base_residual),
+    )
 
 
 def _without_bounds(

@@ -197,11 +197,11 @@ def _deviation(
         starts = []
         rough = jnp.zeros((), bool)
         for k, (line, height) in enumerate(zip(lines, values, strict=False)):
-            hill = best_hill(line.points, height, line.here, value)
-            rough |= jnp.any(hill)
+            hill = best_hill(line.points, height, line.own, line.spacing, line.here, value)
+            rough |= hill.there
             if k < 2 * count:
                 rough |= bends_often(line.points, height)
-            starts.append((*picked(hill, line.own, height), jnp.sum(jnp.where(hill, line.spacing, 0.0)) * size))
+            starts.append((hill.own, hill.value, hill.spacing * size))
         reach = 0.25 * jnp.minimum(size, upper - lower)
         for points, heights in zip(box, values[-1:], strict=False):
             for k, hill in enumerate(highest_hills(heights, count)):

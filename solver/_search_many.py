@@ -109,11 +109,10 @@ def look_at_many(
             same = jnp.all(rows == tables[j], axis=2)
             at = jnp.where(same, at, here[:, None])
         along.append((at, heights))
-        hills = jax.vmap(best_hill, in_axes=(0, 0, 0, None))(at, heights, here, value)
-        rough |= jnp.any(hills) | jnp.any(jax.vmap(bends_often)(at, heights))
-        owns, tops = jax.vmap(picked)(hills, rows, heights)
-        steps = jnp.where(one[:, 0, :], jnp.sum(jnp.where(hills, spacing, 0.0), axis=1)[:, None], 0.25 * reach[None, :])
-        starts.append(_top(jnp.any(hills, axis=1), owns, tops, steps))
+        hills = jax.vmap(best_hill, in_axes=(0, 0, 0, 0, 0, None))(at, heights, rows, spacing, here, value)
+        rough |= jnp.any(hills.there) | jnp.any(jax.vmap(bends_often)(at, heights))
+        steps = jnp.where(one[:, 0, :], hills.spacing[:, None], 0.25 * reach[None, :])
+        starts.append(_top(hills.there, hills.own, hills.value, steps))
     at = 1 + 2 * lines
     if own.later is not None:
         rows, heights, _ = table(2)
@@ -125,15 +124,16 @@ def look_at_many(
         heights = heights.reshape(-1)
         begun.append((first_largest(heights) & jnp.isfinite(heights), rows.reshape(-1, count), heights))
         at += lines
-    hill = best_hill(straight.points, values[at : at + half], straight.here, value)
-    rough |= jnp.any(hill)
-    begun.append((hill, tried[at : at + half], values[at : at + half]))
+    part = slice(at, at + half)
+    ahead = best_hill(straight.points, values[part], tried[part], straight.spacing, straight.here, value)
+    rough |= ahead.there
     for j, hill in enumerate(highest_hills(values[at + half :], count, shift, most=_ALL_CLIMBED + 1)):
         if j % HILLS and count <= _ALL_CLIMBED:
             # In more dimensions the points are too few to be each other's neighbours.
             rough |= jnp.any(hill)
         begun.append((hill, tried[at + half :], values[at + half :]))
     singly = [(*picked(*one), jnp.where(jnp.any(one[0]), reach, 0.0)) for one in begun]
+    singly.append((ahead.own, ahead.value, jnp.where(ahead.there, reach, 0.0)))
     starts.append(tuple(jnp.stack(parts) for parts in zip(*singly, strict=True)))
     stacked = [jnp.concatenate(parts) for parts in zip(*starts, strict=True)]
     climb = functools.partial(_ascend, own) if _goes_backwards(own) else own.climb
