@@ -32,6 +32,7 @@ from nashgrid.solver import (
     solve,
     sweep,
 )
+from nashgrid.solver._ascent import ascend
 from nashgrid.solver._equilibrium import nash
 from nashgrid.solver._low_rank import LowRank, inverse, response_radius
 
@@ -213,6 +214,17 @@ def test_first_order_points_that_are_no_equilibria_are_caught():
     assert float(caught.certificate.residual) < 1e-10 < 0.1 < float(caught.certificate.regret)
     assert (caught.certificate.deviation["x"] > 0.9).all()
     assert (solve(TwoHills(), start=left).strategy["x"] > 0.9).all()
+
+
+def test_firms_climb_their_own_hill_though_a_last_step_rounds_to_nothing():
+    square = jnp.linspace(0.5, 1.5, 300)  # The derivative x (s - x^2) falls through zero at -s^(1/2) and at s^(1/2).
+
+    def slope(x):
+        return jax.jvp(lambda x: x * (square - jnp.square(x)), (x,), (jnp.ones_like(x),))
+
+    bounds = jnp.full(300, -2.0), jnp.full(300, 2.0)
+    ends = jax.jit(lambda x: ascend(slope, x, *bounds, tol=1e-12, iterations=48))(-jnp.sqrt(square) - 1e-5)
+    np.testing.assert_allclose(ends, -jnp.sqrt(square), rtol=1e-12)
 
 
 def test_linear_algebra_against_numpy():
