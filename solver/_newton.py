@@ -1,7 +1,9 @@
 """Newton's method on the stacked first-order conditions of all firms, with an active set for the bounds.
 
 Quadratic near a solution and blind to who maximizes what: it may stop at a point where a firm's payoff has a minimum,
-which the certificate then rejects. Semismooth Newton for box-constrained problems: Qi & Sun (1993).
+which the certificate then rejects. Semismooth Newton for box-constrained problems: Qi & Sun (1993). Where second
+derivatives vanish at the solution steps shrink by a fixed ratio only, and are extrapolated (`_extrapolate`): a trial
+like any other, kept if it halves the residual, else Newton's own step is next.
 """
 
 from typing import NamedTuple
@@ -12,11 +14,18 @@ from jaxtyping import Array, Bool, Float, Int
 
 from . import _numpy as jnp
 from ._conditions import Conditions
+from ._extrapolate import extrapolation
 from ._method import Iterate, Method, Steps, iterate
 
 _SHORTEST = 1 / 64
 _HOPELESS = 1e-4
 _SHRUNK = 0.9
+_PLAIN = 6
+"""Steps after which the first one is extrapolated: where convergence is quadratic, they are enough."""
+_BEYOND = 2.0
+"""The length that stands for an extrapolated step: half of it is Newton's."""
+_GAINED = 0.5
+"""The part of the residual that an extrapolated step must not leave."""
 
 
 class Newton(Method):
@@ -45,6 +54,8 @@ class _State(NamedTuple):
     residual: Float[Array, ""]
     concave: Bool[Array, ""]
     steps: Int[Array, ""]
+    wait: Int[Array, ""]
+    """No step is extrapolated before so many have been taken."""
 
 
 def newton(
@@ -53,19 +64,23 @@ def newton(
     """Active-set Newton steps from `z`, to the last point tried, converged or not; and whether every payoff is
     strictly concave there in its owner's free strategies (known only if it converged)."""
     infinity = jnp.full((), jnp.inf, z.dtype)
+    about = jnp.finfo(z.dtype)
+    lost = float(about.tiny) / float(about.eps)
 
     def unfinished(state: _State):
         return (state.residual > tol) & (state.steps < max_steps) & (state.length > _HOPELESS)
 
     def step(state: _State) -> _State:
         point = conditions.at(state.z)
-        finite = conditions.regular(point)
+        beyond = state.length > 1.0
+        # Nothing can go on from where second derivatives are lost, as they are at flat tops.
+        finite = conditions.regular(point) & ~(beyond & jnp.any(point.curvature <= lost))
         # A set of active bounds that changes may raise the residual for a step or two: the last two bound it. Strictly,
         # so that two points cannot alternate for ever.
-        lower = point.residual < state.allowed
+        lower = point.residual < jnp.where(beyond, _GAINED * state.base_residual, state.allowed)
         # On the way to an equilibrium at zero, strategies shrink as fast as their distance to it.
         shrunk = jnp.max(jnp.abs(point.target - point.z) * state.per_scale) < _SHRUNK * state.base_residual
-        good = finite & (lower | shrunk | (state.length <= _SHORTEST))
+        good = finite & (lower | (shrunk & ~beyond) | (state.length <= _SHORTEST))
         if conditions.trial_steps:
             good = good | (finite & (state.steps < conditions.trial_steps))
         # Where a payoff is singular at a bound, halving approaches the bound without reaching it.
@@ -75,19 +90,27 @@ def newton(
         direction = jax.lax.cond(
             done, lambda point: jnp.zeros_like(point.z), lambda point: conditions.newton_step(point), point
         )
-        onward = jnp.clip(point.z + direction, conditions.lower, conditions.upper)
+        more, again = jax.lax.cond(
+            good & ~done & (state.steps >= state.wait),
+            extrapolation,
+            lambda move, *_: (jnp.zeros_like(move), jnp.zeros((), bool)),
+            *(point.z - state.base, state.step, direction, point.scale),
+        )
+        onward = jnp.clip(point.z + direction + more, conditions.lower, conditions.upper)
         backward = jnp.clip(state.base + shorter * state.step, conditions.lower, conditions.upper)
         return _State(
             z=jnp.where(done, point.z, jnp.where(good, onward, backward)),
             base=jnp.where(good, point.z, state.base),
             step=jnp.where(good, direction, state.step),
-            length=jnp.where(good, 1.0, shorter),
+            length=jnp.where(good, jnp.where(again, _BEYOND, 1.0), shorter),
             per_scale=jnp.where(good, 1.0 / point.scale, state.per_scale),
             allowed=jnp.where(good, jnp.maximum(point.residual, state.base_residual), state.allowed),
             base_residual=jnp.where(good, point.residual, state.base_residual),
             residual=jnp.where(done, point.residual, infinity),
             concave=conditions.concave(point),
             steps=state.steps + 1,
+            # Tried again only after as many steps more: what never helps costs a few of hundreds.
+            wait=jnp.where(beyond & ~good, 2 * state.steps, state.wait),
         )
 
     z, begun = _without_bounds(conditions, z, max_steps) if conditions.linear else (z, jnp.zeros((), bool))
@@ -102,6 +125,7 @@ def newton(
         residual=infinity,
         concave=jnp.zeros((), bool),
         steps=begun.astype(jnp.int32),
+        wait=jnp.full((), max(_PLAIN, conditions.trial_steps), jnp.int32),
     )
     end = iterate(unfinished, step, begin)
     return Iterate(end.z, end.residual, end.steps, end.residual <= tol), end.concave
