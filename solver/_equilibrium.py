@@ -148,7 +148,8 @@ def _search(
 
     if search is None:
         end = method.run(conditions, begin, tol=tol, max_steps=max_steps)
-        residual = jax.lax.cond(end.exact, lambda end: end.residual, lambda end: conditions.at(end.z).residual, end)
+        known = end.exact if final is True else end.exact | ~(final | (end.steps < max_steps))
+        residual = jax.lax.cond(known, lambda end: end.residual, lambda end: conditions.at(end.z).residual, end)
         finite = jnp.isfinite(residual) & jnp.all(jnp.isfinite(conditions.payoffs(end.z)))
         status = _status(conditions, begin, end.z, finite, residual <= tol, None, tol)
         record = {"certificate": None, "status": status, "steps": end.steps}
