@@ -154,8 +154,9 @@ def _search(
             residual = conditions.at(z).residual
             return residual, jnp.isfinite(residual) & jnp.all(jnp.isfinite(conditions.payoffs(z)))
 
-        given = end.z, end.residual, jnp.asarray(end.exact)
-        residual, finite = jax.lax.cond(given[2], lambda z, residual, finite: (residual, finite), look, *given)
+        known = jnp.asarray(end.exact if final is True else end.exact | ~(final | (end.steps < max_steps)))
+        keep = lambda z, residual, finite: (residual, finite)  # noqa: E731
+        residual, finite = jax.lax.cond(known, keep, look, end.z, end.residual, known)
         status = _status(conditions, begin, end.z, finite, residual <= tol, None, tol)
         record = {"certificate": None, "status": status, "steps": end.steps}
         return Found(end.z, residual, record)

@@ -31,7 +31,7 @@ them where a point takes so little that cores would wait for what others have ju
 _NO_MORE = 2**62
 _FEW = 100_000
 """Points of a core, for more of which a long kernel is compiled with care: it saves about as much time as it takes."""
-_SHORT = 5000
+_SHORT = 6000
 """Lines of a text that is compiled with care in any case, in some tenths of a second, and soon done with a point."""
 
 

@@ -21,7 +21,7 @@ from ._elements import Element, Elements, is_known
 
 FEW, MANY = 8, 16
 """Lanes of a kernel: as many as a register holds; twice that where so little is done that one would wait for itself."""
-_SHORT = 5300
+_SHORT = 6000
 """Lines of a text of which that can be said."""
 _NAMES = re.compile(r"%[\w.]+")
 _LANES: ContextVar[int] = ContextVar("_LANES", default=FEW)

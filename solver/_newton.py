@@ -1,7 +1,9 @@
 """Newton's method on the stacked first-order conditions of all firms, with an active set for the bounds.
 
 Quadratic near a solution and blind to who maximizes what: it may stop at a point where a firm's payoff has a minimum,
-which the certificate then rejects. Semismooth Newton for box-constrained problems: Qi & Sun (1993).
+which the certificate then rejects. Semismooth Newton for box-constrained problems: Qi & Sun (1993). Where second
+derivatives vanish at the solution steps shrink by a fixed ratio only, and are extrapolated (`_extrapolate`): a trial
+like any other, kept if it halves the residual, else Newton's own step is next.
 """
 
 from typing import NamedTuple
@@ -12,11 +14,18 @@ from jaxtyping import Array, Bool, Float, Int
 
 from . import _numpy as jnp
 from ._conditions import Conditions, Point
+from ._extrapolate import extrapolation
 from ._method import Iterate, Method, Steps, iterate
 
 _SHORTEST = 1 / 64
 _HOPELESS = 1e-4
 _SHRUNK = 0.9
+_PLAIN = 6
+"""Steps after which the first one is extrapolated: where convergence is quadratic, they are enough."""
+_BEYOND = 2.0
+"""The length that stands for an extrapolated step: half of it is Newton's."""
+_GAINED = 0.5
+"""The part of the residual that an extrapolated step must not leave."""
 
 
 class Newton(Method):
@@ -44,6 +53,8 @@ class _Search(NamedTuple):
     """One over the scale at `base`."""
     allowed: Float[Array, ""]
     base_residual: Float[Array, ""]
+    wait: Int[Array, ""]
+    """No step is extrapolated before so many have been taken."""
 
 
 class _State(NamedTuple):
@@ -67,7 +78,12 @@ def newton(
 
     def step(state: _State) -> _State:
         point = conditions.at(state.search.z)
-        done = point.residual <= tol
+        done = jax.lax.cond(
+            state.search.length > 1.0,
+            lambda done, point: done & ~_flat(point),
+            lambda done, point: done,
+            *(point.residual <= tol, point),
+        )
         # More than half of the work, at the last point for nothing.
         search = jax.lax.cond(
             done,
@@ -101,6 +117,7 @@ def newton(
             per_scale=jnp.ones_like(z),
             allowed=infinity,
             base_residual=jnp.zeros_like(infinity),
+            wait=jnp.full((), max(_PLAIN, conditions.trial_steps), jnp.int32),
         ),
         residual=infinity,
         finite=jnp.zeros((), bool),
@@ -122,20 +139,47 @@ def _next(conditions: Conditions, search: _Search, point: Point, steps: Int[Arra
     good = finite & (lower | shrunk | (search.length <= _SHORTEST))
     if conditions.trial_steps:
         good = good | (finite & (steps < conditions.trial_steps))
+    beyond = search.length > 1.0
+    good = jax.lax.cond(
+        beyond,
+        lambda good, point, before: good & ~_flat(point) & (point.residual < _GAINED * before),
+        lambda good, point, before: good,
+        *(good, point, search.base_residual),
+    )
     # Where a payoff is singular at a bound, halving approaches the bound without reaching it.
     shorter = 0.5 * search.length
+    newton = conditions.newton_step(point)
     base = jnp.where(good, point.z, search.base)
-    step = jnp.where(good, conditions.newton_step(point), search.step)
+    step = jnp.where(good, newton, search.step)
     length = jnp.where(good, 1.0, shorter)
+
+    def farther(along, length, move, last, newton, scale):
+        more, linear = extrapolation(move, last, newton, scale)
+        return along + more, jnp.where(linear, _BEYOND, length)
+
+    along, length = jax.lax.cond(
+        good & (steps >= search.wait),
+        farther,
+        lambda along, length, *_: (along, length),
+        *(length * step, length, point.z - search.base, search.step, newton, point.scale),
+    )
     return _Search(
-        z=jnp.clip(base + length * step, conditions.lower, conditions.upper),
+        z=jnp.clip(base + along, conditions.lower, conditions.upper),
         base=base,
         step=step,
         length=length,
         per_scale=jnp.where(good, 1.0 / point.scale, search.per_scale),
         allowed=jnp.where(good, jnp.maximum(point.residual, search.base_residual), search.allowed),
         base_residual=jnp.where(good, point.residual, search.base_residual),
+        # Tried again only after as many steps more: what never helps costs a few of hundreds.
+        wait=jnp.where(beyond & ~good, 2 * steps, search.wait),
     )
+
+
+def _flat(point: Point) -> Bool[Array, ""]:
+    """Whether second derivatives are lost there, as they are at flat tops: nothing can go on from it."""
+    about = jnp.finfo(point.z.dtype)
+    return jnp.any(point.curvature <= float(about.tiny) / float(about.eps))
 
 
 def _without_bounds(
