@@ -16,6 +16,7 @@ from . import _numpy as jnp
 from ._conditions import Conditions, Point
 from ._extrapolate import extrapolation
 from ._method import Iterate, Method, Steps, iterate
+from ._only_if import only_if
 
 _SHORTEST = 1 / 64
 _HOPELESS = 1e-4
@@ -157,12 +158,9 @@ def _next(conditions: Conditions, search: _Search, point: Point, steps: Int[Arra
         more, linear = extrapolation(move, last, newton, scale)
         return along + more, jnp.where(linear, _BEYOND, length)
 
-    along, length = jax.lax.cond(
-        good & (steps >= search.wait),
-        farther,
-        lambda along, length, *_: (along, length),
-        *(length * step, length, point.z - search.base, search.step, newton, point.scale),
-    )
+    along = length * step
+    inputs = along, length, point.z - search.base, search.step, newton, point.scale
+    along, length = only_if(good & (steps >= search.wait), farther, (along, length), *inputs)
     return _Search(
         z=jnp.clip(base + along, conditions.lower, conditions.upper),
         base=base,
