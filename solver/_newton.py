@@ -16,6 +16,7 @@ from . import _numpy as jnp
 from ._conditions import Conditions
 from ._extrapolate import extrapolation
 from ._method import Iterate, Method, Steps, iterate
+from ._only_if import only_if
 
 _SHORTEST = 1 / 64
 _HOPELESS = 1e-4
@@ -90,10 +91,10 @@ def newton(
         direction = jax.lax.cond(
             done, lambda point: jnp.zeros_like(point.z), lambda point: conditions.newton_step(point), point
         )
-        more, again = jax.lax.cond(
+        more, again = only_if(
             good & ~done & (state.steps >= state.wait),
             extrapolation,
-            lambda move, *_: (jnp.zeros_like(move), jnp.zeros((), bool)),
+            (jnp.zeros_like(z), jnp.zeros((), bool)),
             *(point.z - state.base, state.step, direction, point.scale),
         )
         onward = jnp.clip(point.z + direction + more, conditions.lower, conditions.upper)
