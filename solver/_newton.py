@@ -73,26 +73,23 @@ def newton(
     """Active-set Newton steps from `z`, to the last point tried, converged or not; and whether every payoff is
     strictly concave there in its owner's free strategies (known only if it converged)."""
     infinity = jnp.full((), jnp.inf, z.dtype)
+    about = jnp.finfo(z.dtype)
+    none = float(about.tiny) / float(about.eps)
 
     def unfinished(state: _State):
         return (state.residual > tol) & (state.steps < max_steps) & (state.search.length > _HOPELESS)
 
     def step(state: _State) -> _State:
         point = conditions.at(state.search.z)
-        done = jax.lax.cond(
-            state.search.length > 1.0,
-            lambda done, point: done & ~_flat(point),
-            lambda done, point: done,
-            *(point.residual <= tol, point),
-        )
+        # Nothing can go on from where second derivatives are lost, as they are at flat tops.
+        lost = (state.search.length > 1.0) & jnp.any(point.curvature <= none)
+        done = (point.residual <= tol) & ~lost
         # More than half of the work, at the last point for nothing.
         search = jax.lax.cond(
             done,
-            lambda search, point, steps: search,
-            lambda search, point, steps: _next(conditions, search, point, steps),
-            state.search,
-            point,
-            state.steps,
+            lambda search, *_: search,
+            lambda search, *given: _next(conditions, search, *given),
+            *(state.search, point, lost, state.steps),
         )
         return _State(
             search=search,
@@ -129,9 +126,11 @@ def newton(
     return Iterate(end.search.z, end.residual, end.steps, (end.residual <= tol) & end.finite), end.concave
 
 
-def _next(conditions: Conditions, search: _Search, point: Point, steps: Int[Array, ""]) -> _Search:
+def _next(
+    conditions: Conditions, search: _Search, point: Point, lost: Bool[Array, ""], steps: Int[Array, ""]
+) -> _Search:
     """A Newton step from the last try if it was a good one, else half of the way back to where it came from."""
-    finite = conditions.regular(point)
+    finite = conditions.regular(point) & ~lost
     # A set of active bounds that changes may raise the residual for a step or two: the last two bound it. Strictly, so
     # that two points cannot alternate for ever.
     lower = point.residual < search.allowed
@@ -141,12 +140,7 @@ def _next(conditions: Conditions, search: _Search, point: Point, steps: Int[Arra
     if conditions.trial_steps:
         good = good | (finite & (steps < conditions.trial_steps))
     beyond = search.length > 1.0
-    good = jax.lax.cond(
-        beyond,
-        lambda good, point, before: good & ~_flat(point) & (point.residual < _GAINED * before),
-        lambda good, point, before: good,
-        *(good, point, search.base_residual),
-    )
+    good = good & (~beyond | (point.residual < _GAINED * search.base_residual))
     # Where a payoff is singular at a bound, halving approaches the bound without reaching it.
     shorter = 0.5 * search.length
     newton = conditions.newton_step(point)
@@ -172,12 +166,6 @@ def _next(conditions: Conditions, search: _Search, point: Point, steps: Int[Arra
         # Tried again only after as many steps more: what never helps costs a few of hundreds.
         wait=jnp.where(beyond & ~good, 2 * steps, search.wait),
     )
-
-
-def _flat(point: Point) -> Bool[Array, ""]:
-    """Whether second derivatives are lost there, as they are at flat tops: nothing can go on from it."""
-    about = jnp.finfo(point.z.dtype)
-    return jnp.any(point.curvature <= float(about.tiny) / float(about.eps))
 
 
 def _without_bounds(
