@@ -11,6 +11,7 @@ import jax
 from jaxtyping import Array, Bool, Float, Int
 
 from . import _numpy as jnp
+from ._alike import alike
 from ._conditions import Conditions
 from ._method import Iterate, Method, Steps, iterate
 
@@ -103,7 +104,7 @@ def newton(
         concave=jnp.zeros((), bool),
         steps=begun.astype(jnp.int32),
     )
-    end = iterate(unfinished, step, begin)
+    end = iterate(unfinished, step, alike(begin, z))
     return Iterate(end.z, end.residual, end.steps, end.residual <= tol), end.concave
 
 
