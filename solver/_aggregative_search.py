@@ -14,6 +14,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from . import _numpy as jnp
 from ._aggregative import blocked_sum
+from ._alike import alike
 from ._hills import bends_often, best_hill, summit
 from ._pooled import Pooling
 from ._samples import around, over_bounds, parts_of
@@ -113,7 +114,7 @@ def all_deviations(
 
     zeros = jnp.zeros_like(z)
     nothing = _Looks(z, zeros, jnp.ones((), bool), zeros, jnp.zeros(z.shape, bool), jnp.zeros((), jnp.int32))
-    found = jax.lax.while_loop(again, go_on, nothing)
+    found = jax.lax.while_loop(again, go_on, alike(nothing, z))
     return found.best, found.gain, found.defined, found.seen
 
 
@@ -153,5 +154,6 @@ def _climb(payoff: Payoff, own, value, reach, lower, upper, size):
             tries + 1,
         )
 
-    end = jax.lax.while_loop(unfinished, improve, (own, value, reach, jnp.zeros((), jnp.int32)))
+    begin = alike((own, value, reach, jnp.zeros((), jnp.int32)), own, value)
+    end = jax.lax.while_loop(unfinished, improve, begin)
     return end[0], end[1]

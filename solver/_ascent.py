@@ -11,6 +11,7 @@ import jax
 from jaxtyping import Array, Bool, Float, Int
 
 from . import _numpy as jnp
+from ._alike import alike
 
 _FARTHEST = 10.0
 
@@ -69,4 +70,4 @@ def ascend(
 
     none = jnp.zeros(x.shape, bool)
     begin = _State(x, lower, upper, none, none, ~none, jnp.zeros((), jnp.int32))
-    return jax.lax.while_loop(unfinished, step, begin).x
+    return jax.lax.while_loop(unfinished, step, alike(begin, x)).x

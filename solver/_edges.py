@@ -14,6 +14,7 @@ import jax
 from jaxtyping import Array, Bool, Float, Int
 
 from . import _numpy as jnp
+from ._alike import alike
 from ._hills import first_largest
 from ._only_if import only_if
 from ._samples import Line
@@ -83,7 +84,8 @@ def _bisected(
         return _State(intervals, own, new, state.steps + 1)
 
     begin = _most_promising(every, promise, value)
-    end = jax.lax.while_loop(unfinished, halve, _State(begin, here, value, jnp.zeros((), jnp.int32)))
+    first = alike(_State(begin, here, value, jnp.zeros((), jnp.int32)), value)
+    end = jax.lax.while_loop(unfinished, halve, first)
     return end.own, end.value
 
 

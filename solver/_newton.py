@@ -13,6 +13,7 @@ import jax
 from jaxtyping import Array, Bool, Float, Int
 
 from . import _numpy as jnp
+from ._alike import alike
 from ._conditions import Conditions, Point
 from ._extrapolate import extrapolation
 from ._method import Iterate, Method, Steps, iterate
@@ -122,7 +123,7 @@ def newton(
         concave=jnp.zeros((), bool),
         steps=begun.astype(jnp.int32),
     )
-    end = iterate(unfinished, step, begin)
+    end = iterate(unfinished, step, alike(begin, z))
     return Iterate(end.search.z, end.residual, end.steps, (end.residual <= tol) & end.finite), end.concave
 
 

@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from . import _numpy as jnp
+from ._alike import alike
 from ._conditions import Conditions
 from ._each import each, in_blocks
 from ._edges import beside_edges
@@ -272,7 +273,8 @@ def _deviation(
         return _Looks(best, going, state.number + 1)
 
     nothing = Deviation(here, jnp.zeros_like(z[0]), jnp.ones((), bool), jnp.zeros_like(z[0]))
-    return jax.lax.while_loop(again, go_on, _Looks(nothing, jnp.zeros((), bool), jnp.zeros((), jnp.int32))).found
+    first = _Looks(nothing, jnp.zeros((), bool), jnp.zeros((), jnp.int32))
+    return jax.lax.while_loop(again, go_on, alike(first, here)).found
 
 
 class _Looks(NamedTuple):
@@ -306,5 +308,6 @@ def _climb(payoff, own, value, reach, confine, size, every_of):
         return jnp.where(better, best, own), jnp.where(better, highest, value), step, tries + 1
 
     # Where there is no hill to climb the steps are zero and nothing is tried.
-    end = jax.lax.while_loop(unfinished, improve, (own, value, reach, jnp.zeros((), jnp.int32)))
+    begin = alike((own, value, reach, jnp.zeros((), jnp.int32)), own, value)
+    end = jax.lax.while_loop(unfinished, improve, begin)
     return end[0], end[1]

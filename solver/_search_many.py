@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from . import _numpy as jnp
+from ._alike import alike
 from ._each import each
 from ._edges import beside_edges
 from ._hills import HILLS, bends_often, best_hill, first_largest, highest_hills, picked, separate_hills, summit
@@ -217,5 +218,6 @@ def _ascend(own: Own, start, value, reach) -> tuple[Float[Array, " own"], Float[
 
     # Where there is no hill to climb the steps are zero and nothing is tried.
     zero = jnp.zeros((), jnp.int32)
-    end = jax.lax.while_loop(unfinished, improve, (start, start, value, reach, jnp.zeros_like(start), zero))
+    begin = alike((start, start, value, reach, jnp.zeros_like(start), zero), start, value)
+    end = jax.lax.while_loop(unfinished, improve, begin)
     return end[1], end[2]
