@@ -1,4 +1,7 @@
-"""Throughput of a sweep in which a few points, spread at random, need a hundred steps.
+"""Throughput of a sweep in which a few points, spread at random, are hard: plain steps take a hundred there.
+
+At flat tops Newton's steps shrink by a fixed ratio and are extrapolated (`solver/_extrapolate.py`), so that a dozen are
+enough, of Newton's method or of best responses that end with it. At spirals best responses alone take all hundred.
 
 Points are computed together, and what is computed together lasts as long as its slowest point. If points cost what
 their steps cost, and nothing waits, a share s of points that need k times as many steps leaves 1 / (1 - s + s k) of the
@@ -8,6 +11,7 @@ with what a hard point costs where all are hard, none of which waits for an easy
 
 import statistics
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +27,7 @@ from ._competitor import MAX_STEPS, TOLERANCE
 from ._deadline import NONE, OVER, Deadline
 from ._environment import commit, environment, load, now
 from ._flat import FlatTops
+from ._spirals import Spirals
 
 SHARES = (0.0, 0.001, 0.01, 0.1, 1.0)
 POINTS, QUICK_POINTS = 100_000, 10_000
@@ -31,11 +36,11 @@ SEED = 20250101
 LOSS = 0.15
 """The most throughput that one point in a hundred should cost."""
 METHODS = {
-    "newton": (Newton(), None, 8),
-    "best_response_certified": (BestResponse(), GlobalSearch(), 4),
+    "newton": (Newton(), None, partial(FlatTops, power=8), "flat"),
+    "best_response_certified": (BestResponse(), GlobalSearch(), partial(FlatTops, power=4), "flat"),
+    "best_response_alone": (BestResponse(damping=1.0, finish=False), None, Spirals, "slow"),
 }
-"""Name -> a method, its search for deviations, and the power of the payoffs of hard points."""
-AXES = ("flat", "size[0]", "size[1]")
+"""Name -> a method, its search for deviations, what makes a game, and its parameter that is 1 at hard points."""
 NUMBERS = (
     "points", "cost_s", "points_per_s", "steps_easy", "steps_hard", "share_accepted", "residual_max", "relative",
     "bound_steps", "bound_cost", "program",
@@ -76,8 +81,11 @@ def run(
             "tolerance": TOLERANCE,
             "max_steps": MAX_STEPS,
             "seed": SEED,
-            "game": "FlatTops: hard points have payoffs that fall with a power of the distance to a best quantity",
-            "power": {name: power for name, (_, _, power) in METHODS.items()},
+            "games": {
+                "FlatTops": "hard points have payoffs that fall with a power of the distance to a best quantity",
+                "Spirals": "at hard points best responses turn about the equilibrium",
+            },
+            "game": {name: _named(make()) for name, (_, _, make, _) in METHODS.items()},
             "cost": f"median {clock_name()}; throughput is relative to that without hard points",
             "bound_steps": "1 / (1 - s + s k), with a share s of points that need k times as many steps",
             "bound_cost": "the same with k times the processor time, where all points are hard",
@@ -89,9 +97,9 @@ def run(
 
 def measured(name: str, count: int) -> list[dict[str, Any]]:
     """The rows of a method; repetitions of all shares take turns, so that what else runs disturbs all alike."""
-    method, search, power = METHODS[name]
-    game = FlatTops(power=power)
-    how = How(knobs(game, AXES, "axes"), (), method, TOLERANCE, MAX_STEPS, search)
+    method, search, make, hard = METHODS[name]
+    game = make()
+    how = How(knobs(game, (hard, "size[0]", "size[1]"), "axes"), (), method, TOLERANCE, MAX_STEPS, search)
     width = min(count, default_width(kernel_of(game, how)))
     passes = TwoPasses(game, how, width)
     given = {share: points(count if share < 1.0 else max(count // 20, 1), share) for share in SHARES}
@@ -115,6 +123,10 @@ def measured(name: str, count: int) -> list[dict[str, Any]]:
         row["bound_cost"] = _bound(share, easy["points_per_s"] / hard["points_per_s"])
         row |= {"program": passes.first.kind, "note": None}
     return rows
+
+
+def _named(game: FlatTops | Spirals) -> str:
+    return f"FlatTops, power {game.power}" if isinstance(game, FlatTops) else "Spirals"
 
 
 def _bound(share: float, times: float) -> float:

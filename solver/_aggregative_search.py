@@ -14,7 +14,8 @@ from jaxtyping import Array, Bool, Float, Int
 
 from . import _numpy as jnp
 from ._aggregative import blocked_sum
-from ._hills import bends_often, best_hill, picked, summit
+from ._alike import alike
+from ._hills import bends_often, best_hill, summit
 from ._pooled import Pooling
 from ._samples import around, over_bounds, parts_of
 from ._search import CLIMBS, GlobalSearch
@@ -70,10 +71,9 @@ def all_deviations(
             for at, spaces, heights in zip(
                 *(jnp.split(part, [half]) for part in (points, spacing, values)), strict=True
             ):
-                hill = best_hill(at, heights, here, value)
-                rough |= jnp.any(hill) | bends_often(at, heights)
-                own, height = picked(hill, at[:, None], heights)
-                starts.append((own[0], height, jnp.sum(jnp.where(hill, spaces, 0.0)) * size))
+                hill = best_hill(at, heights, at[:, None], spaces, here, value)
+                rough |= hill.there | bends_often(at, heights)
+                starts.append((hill.own[0], hill.value, hill.spacing * size))
             return (*(jnp.stack(part) for part in zip(*starts, strict=True)), rough), summit(
                 points[half:], values[half:], here, value
             )
@@ -114,7 +114,7 @@ def all_deviations(
 
     zeros = jnp.zeros_like(z)
     nothing = _Looks(z, zeros, jnp.ones((), bool), zeros, jnp.zeros(z.shape, bool), jnp.zeros((), jnp.int32))
-    found = jax.lax.while_loop(again, go_on, nothing)
+    found = jax.lax.while_loop(again, go_on, alike(nothing, z))
     return found.best, found.gain, found.defined, found.seen
 
 
@@ -154,5 +154,6 @@ def _climb(payoff: Payoff, own, value, reach, lower, upper, size):
             tries + 1,
         )
 
-    end = jax.lax.while_loop(unfinished, improve, (own, value, reach, jnp.zeros((), jnp.int32)))
+    begin = alike((own, value, reach, jnp.zeros((), jnp.int32)), own, value)
+    end = jax.lax.while_loop(unfinished, improve, begin)
     return end[0], end[1]

@@ -248,7 +248,7 @@ def _by_number(elements: Elements, equation: Any, a: Value, params: Any, index: 
     shape, dtype = out(equation)
     with jax.ensure_compile_time_eval():
         numbers = equation.primitive.bind(
-            jnp.arange(len(a.flat), dtype=jnp.int32).reshape(a.shape), *map(jnp.asarray, index), **params
+            *map(jnp.asarray, (np.arange(len(a.flat), dtype=np.int32).reshape(a.shape), *index)), **params
         )
     numbers = np.asarray(numbers).reshape(-1)
     return None if np.any(numbers < 0) else filled(shape, dtype, [a.flat[k] for k in numbers])
@@ -278,7 +278,7 @@ def _scatter_add(elements: Elements, equation: Any, a: Value, index: Value, upda
     count = len(updates.flat)
     each = np.eye(count, dtype=a.dtype).reshape(count, *updates.shape)
     with jax.ensure_compile_time_eval():
-        zeros, at = jnp.zeros(a.shape, a.dtype), jnp.asarray(given[0])
+        zeros, at = jnp.asarray(np.zeros(a.shape, a.dtype)), jnp.asarray(given[0])
         params = equation.params
         where = jax.vmap(lambda update: equation.primitive.bind(zeros, at, update, **params))(jnp.asarray(each))
     made = list(a.flat)

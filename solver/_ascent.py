@@ -11,6 +11,7 @@ import jax
 from jaxtyping import Array, Bool, Float, Int
 
 from . import _numpy as jnp
+from ._alike import alike
 
 _FARTHEST = 10.0
 
@@ -59,11 +60,14 @@ def ascend(
         seen = (low_known & (ahead <= low)) | (high_known & (ahead >= high))
         middle = jnp.where(jnp.isfinite(high - low), low + 0.5 * (high - low), jnp.clip(far, low, high))
         new = jnp.where(seen, middle, ahead)
-        done = (m == 0) | ((state.x <= lower) & falls) | ((state.x >= upper) & rises) | ~state.moving
+        # A Newton step that rounds to nothing is one to the end of the bracket where x is: the middle of the bracket
+        # may be on another hill.
+        there = (change < 0) & jnp.isfinite(change) & (newton == state.x)
+        done = (m == 0) | there | ((state.x <= lower) & falls) | ((state.x >= upper) & rises) | ~state.moving
         new = jnp.where(done, state.x, new)
         moving = ~done & (jnp.abs(new - state.x) > tol * size)
         return _State(new, low, high, low_known, high_known, moving, state.steps + 1)
 
     none = jnp.zeros(x.shape, bool)
     begin = _State(x, lower, upper, none, none, ~none, jnp.zeros((), jnp.int32))
-    return jax.lax.while_loop(unfinished, step, begin).x
+    return jax.lax.while_loop(unfinished, step, alike(begin, x)).x

@@ -13,6 +13,7 @@ import jax
 from jaxtyping import Array, Bool, Float, Int
 
 from . import _numpy as jnp
+from ._alike import alike
 from ._anderson import History, accelerate, empty_history, remember
 from ._conditions import Conditions
 from ._errors import GameError
@@ -76,7 +77,7 @@ class BestResponse(Method):
                 residual=jnp.where(good, end.residual, state.residual),
                 steps=state.steps + end.steps,
                 rounds=2 * state.rounds,
-                exact=good,
+                exact=good & end.exact,
             )
 
         large = jnp.full((), jnp.inf, z.dtype)
@@ -90,7 +91,7 @@ class BestResponse(Method):
             history=empty_history(z, self.memory),
             exact=jnp.zeros((), bool),
         )
-        end = iterate(unfinished, attempt, begin)
+        end = iterate(unfinished, attempt, alike(begin, z))
         return Iterate(end.z, end.residual, end.steps, end.exact)
 
     def _respond(self, conditions: Conditions, state: "_State", *, tol: float, max_steps: Steps) -> "_State":

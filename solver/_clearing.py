@@ -14,6 +14,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from . import _numpy as jnp
 from ._aggregative import blocked_sum
+from ._alike import alike
 from ._ascent import ascend
 from ._best_response import BestResponse
 from ._linear import solve
@@ -109,7 +110,7 @@ def clear(
         z, blocked_sum(pooling.parts(z)), zero, zero, jnp.ones((), z.dtype), -infinite, infinite, infinite[0],
         jnp.zeros((), bool), jnp.zeros((), jnp.int32),
     )  # fmt: skip
-    end = iterate(unfinished, round_, begin)
+    end = iterate(unfinished, round_, alike(begin, begin.a))
     return end.x, end.rounds
 
 

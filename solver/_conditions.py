@@ -156,7 +156,7 @@ def own_targets(
     ahead = own_newton(z, gradient, curvature, layout)
     target = jnp.clip(ahead, lower, upper)
     scale = strategy_scale(z, target, lower, upper, layout)
-    residual = jnp.max(jnp.abs(target - z) / scale)
+    residual = jnp.max(jnp.abs(target - z) * (1.0 / scale))
     # A payoff that is linear has no interior maximum to step to, only a way to go.
     sloped = jnp.abs(gradient) >= curvature * _limit(z, layout)
     return target, (ahead > lower) & (ahead < upper) & ~sloped, scale, residual
@@ -182,7 +182,7 @@ def curvature_of(gradient: Float[Array, " strategy"], second: Float[Array, " str
     For infinity, which is what a power between 1 and 2 has at its bound, it is the gradient's: a gain must not vanish.
     """
     h = jnp.maximum(jnp.abs(second), jnp.finfo(gradient.dtype).tiny)
-    return jnp.where(jnp.isinf(h), jnp.maximum(jnp.abs(gradient), 1.0), h)
+    return jnp.where(h == jnp.inf, jnp.maximum(jnp.abs(gradient), 1.0), h)
 
 
 def own_newton(

@@ -28,7 +28,7 @@ from ._equilibrium import equilibrium
 from ._game import Game, Problem
 from ._kernel import Addressed, Kernel, Running, available, cores, kernel
 from ._labels import derivative, evidence, kept, reported
-from ._layout import layout_of
+from ._layout import Layout, layout_of
 from ._lowering import OverLanes
 from ._search_many import MANY_OWN
 from ._solution import Equilibrium
@@ -158,7 +158,12 @@ def alone(problem: Any) -> bool:
     inner = getattr(problem, "game", None)
     if isinstance(inner, Problem):
         return alone(inner)
-    return isinstance(problem, Game) and layout_of(problem).own.shape[1] > MANY_OWN
+    return isinstance(problem, Game) and _layout(problem).own.shape[1] > MANY_OWN
+
+
+def _layout(game: Game) -> Layout:
+    """The layout, by shapes alone: computed with numbers, each operation of the bounds would be compiled for itself."""
+    return eqx.filter_eval_shape(layout_of, game)
 
 
 def shapes(problem: Problem, how: How) -> Equilibrium:
@@ -326,7 +331,7 @@ def _at_once(problem: Problem) -> int:
     if not isinstance(problem, Game) or isinstance(problem, AggregativeGame):
         return _TOGETHER
     # A power of two, so that no smaller batch is left over, which would be compiled for itself.
-    return 2 ** int(math.log2(min(together(layout_of(problem).size ** 2), _TOGETHER)))
+    return 2 ** int(math.log2(min(together(_layout(problem).size ** 2), _TOGETHER)))
 
 
 def _together() -> int:

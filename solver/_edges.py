@@ -14,6 +14,7 @@ import jax
 from jaxtyping import Array, Bool, Float, Int
 
 from . import _numpy as jnp
+from ._alike import alike
 from ._hills import first_largest
 from ._only_if import only_if
 from ._samples import Line
@@ -39,11 +40,15 @@ def beside_edges(
 ) -> tuple[Float[Array, " own"], Float[Array, ""]]:
     """The best strategies found beside edges along a line of samples, and their payoff; `here` and its `value` if
     nothing is better."""
-    every = _intervals(line, values, signatures)
-    promise = _promise(every)
-    return only_if(
-        jnp.any(promise > value), functools.partial(_bisected, payoff), (here, value), every, promise, here, value
-    )
+
+    def look(line: Line, values, signatures, here, value) -> tuple[Float[Array, " own"], Float[Array, ""]]:
+        every = _intervals(line, values, signatures)
+        promise = _promise(every)
+        bisected = functools.partial(_bisected, payoff)
+        return only_if(jnp.any(promise > value), bisected, (here, value), every, promise, here, value)
+
+    some = jnp.any(differ(signatures[1:], signatures[:-1]))
+    return only_if(some, look, (here, value), line, values, signatures, here, value)
 
 
 def _bisected(
@@ -79,7 +84,8 @@ def _bisected(
         return _State(intervals, own, new, state.steps + 1)
 
     begin = _most_promising(every, promise, value)
-    end = jax.lax.while_loop(unfinished, halve, _State(begin, here, value, jnp.zeros((), jnp.int32)))
+    first = alike(_State(begin, here, value, jnp.zeros((), jnp.int32)), value)
+    end = jax.lax.while_loop(unfinished, halve, first)
     return end.own, end.value
 
 

@@ -38,6 +38,10 @@ class Elements:
         self.done: dict[Any, Element] = {}
         self.chosen: dict[int, tuple[Element, list[Element]]] = {}
         """Identity of an element -> itself, and what it was selected by and from."""
+        self.unless: dict[int, tuple[Element, Element, Element]] = {}
+        """Identity of an element -> itself, and a condition unless which it is another."""
+        self.truths: dict[int, tuple[Element, Element]] = {}
+        """Identity of a number -> itself, and the truth value of which it was made."""
         self._kept: list[Any] = []
 
     def apply(self, primitive: Any, params: dict[str, Any], operands: list[Element]) -> Element:
@@ -54,6 +58,8 @@ class Elements:
         made = self.once(key, operands, lambda: self.bind(primitive, params, operands))
         if primitive.name == "select_n":
             self.chosen[id(made)] = made, operands
+        if primitive.name == "convert_element_type" and operands[0].dtype == np.bool_:
+            self.truths[id(made)] = made, operands[0]
         return made
 
     def bind(self, primitive: Any, params: dict[str, Any], operands: list[Element]) -> Element:
@@ -176,6 +182,9 @@ def _select(s: Elements, which: Element, *cases: Element) -> Element | None:
             return s.op(lax.and_p, which, cases[1])
         if s.key(which) == s.key(cases[1]):
             return s.op(lax.or_p, which, cases[0])
+    _, mask, other = s.unless.get(id(cases[-1]), (None, None, None))
+    if mask is which and other is cases[0]:
+        return cases[1]
     return cases[0] if all(s.key(case) == s.key(cases[0]) for case in cases[1:]) else None
 
 

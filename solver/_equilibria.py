@@ -14,6 +14,7 @@ from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
 from . import _numpy as jnp
+from ._alike import alike
 from ._best_response import BestResponse
 from ._check import check_options, check_start, prepare
 from ._conditions import Conditions, conditions_of, own_concave
@@ -172,7 +173,7 @@ def every(
         z, valid = jnp.concatenate([table.z, ends]), jnp.concatenate([table.valid, valid])
         return _distinct(conditions, layout, z, valid, table.full, tol, capacity)
 
-    begin = starting_points(fixed, layout, dtype, start, starts)
+    begin = alike(starting_points(fixed, layout, dtype, start, starts), fixed)
     rows = jnp.broadcast_to(begin[0], (capacity, layout.size))
     nothing = _Table(rows, jnp.zeros(capacity, bool), jnp.zeros((), bool))
     table = look(nothing, begin, _NEWTON)

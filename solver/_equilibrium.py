@@ -16,6 +16,7 @@ from jaxtyping import Array, ArrayLike, Bool, Float, Int
 from . import _numpy as jnp
 from ._adjoint import Found, implicit
 from ._aggregative_certificate import certify_aggregative
+from ._alike import alike
 from ._certificate import certify
 from ._conditions import Conditions, conditions_of
 from ._constrained_certificate import certify_constrained
@@ -69,7 +70,7 @@ def nash(
     play = priced(game)
     layout, dtype = layout_of(play), dtype_of(play)
     options = {"layout": layout, "method": method, "tol": tol, "search": search}
-    begin = start_of(play, layout, dtype, start)
+    begin = alike(start_of(play, layout, dtype, start), play)
     plain = kinks and not isinstance(play, Priced)
     shape = shape_of_payoffs(play, layout, dtype) if plain else Shape.smooth
     kinks = search is not None and shape is Shape.edged and bool(lone(layout).any())
@@ -148,8 +149,15 @@ def _search(
 
     if search is None:
         end = method.run(conditions, begin, tol=tol, max_steps=max_steps)
-        residual = jax.lax.cond(end.exact, lambda end: end.residual, lambda end: conditions.at(end.z).residual, end)
-        finite = jnp.isfinite(residual) & jnp.all(jnp.isfinite(conditions.payoffs(end.z)))
+
+        def look(z: Float[Array, " strategy"], residual, finite) -> tuple[Float[Array, ""], Bool[Array, ""]]:
+            del residual, finite
+            residual = conditions.at(z).residual
+            return residual, jnp.isfinite(residual) & jnp.all(jnp.isfinite(conditions.payoffs(z)))
+
+        known = jnp.asarray(end.exact if final is True else end.exact | ~(final | (end.steps < max_steps)))
+        keep = lambda z, residual, finite: (residual, finite)  # noqa: E731
+        residual, finite = jax.lax.cond(known, keep, look, end.z, end.residual, known)
         status = _status(conditions, begin, end.z, finite, residual <= tol, None, tol)
         record = {"certificate": None, "status": status, "steps": end.steps}
         return Found(end.z, residual, record)
@@ -197,7 +205,7 @@ def _search(
     unknown = jnp.full((method.escapes + 1, layout.size), jnp.nan, begin.dtype)
     no = jnp.zeros((), bool)
     first = _Attempt(begin, begin, blank, zero + Status.deviation_found, zero, zero, unknown, no)
-    end = jax.lax.while_loop(unfinished, attempt, first) if method.escapes else attempt(first)
+    end = jax.lax.while_loop(unfinished, attempt, alike(first, begin)) if method.escapes else attempt(first)
     record = {"certificate": end.certificate, "status": end.status, "steps": end.steps}
     return Found(end.z, end.certificate.residual, record)
 

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from . import _numpy as jnp
+from ._alike import alike
 from ._layout import Layout
 from ._linear import solve
 from ._priced import Priced
@@ -71,7 +72,8 @@ class Feasible(eqx.Module):
             share = solve(gram, jnp.where(counts, value / safe, 0.0))
             return jnp.clip(own - size * jnp.sum(rows * share[:, None], axis=0), lower, upper), steps + 1
 
-        return jax.lax.while_loop(outside, step, (own, jnp.zeros((), jnp.int32)))[0]
+        begin = alike((own, jnp.zeros((), jnp.int32)), own)
+        return jax.lax.while_loop(outside, step, begin)[0]
 
     def _excess(self, firm, z):
         """By row, above `limit`; below any rounding for constraints that the firm is not subject to."""

@@ -9,6 +9,7 @@ import jax
 from jaxtyping import Array, Float, Int
 
 from . import _numpy as jnp
+from ._alike import alike
 from ._conditions import Conditions
 from ._method import Iterate, Method, Steps, iterate
 
@@ -59,7 +60,7 @@ class GradientPlay(Method):
             return _State(jnp.where(done, state.z, new), memory, point.residual, state.steps + 1)
 
         begin = _State(z, self.optimizer.init(z), jnp.full((), jnp.inf, z.dtype), jnp.zeros((), jnp.int32))
-        end = iterate(unfinished, step, begin)
+        end = iterate(unfinished, step, alike(begin, z))
         return Iterate(end.z, end.residual, end.steps)
 
     def describe(self) -> str:

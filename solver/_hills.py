@@ -1,6 +1,9 @@
 """The hills of a payoff that was sampled along a line or in a box, and what is seen of their tops."""
 
+from typing import NamedTuple
+
 import numpy as np
+from jaxtyping import Array, Bool, Float
 
 from . import _numpy as jnp
 from ._low_discrepancy import low_discrepancy
@@ -10,10 +13,30 @@ HILLS = 2
 """How many hills of each half of the points in a box are climbed."""
 
 
-def best_hill(points, values, here, value):
-    """One-hot: the highest local maximum of an ordered line that is not just the hill on which `here` stands."""
+class Hill(NamedTuple):
+    """A hill of a sampled payoff; zeros if there is none."""
 
-    def highest(points, values, here, value):
+    there: Bool[Array, ""]
+    own: Float[Array, " own"]
+    value: Float[Array, ""]
+    """The highest sample on it, and the payoff there."""
+    spacing: Float[Array, ""]
+    """How far the next samples are."""
+
+
+def best_hill(points, values, rows, spacing, here, value) -> Hill:
+    """The highest local maximum of an ordered line that is not just the hill on which `here` stands.
+
+    Args:
+        points: where the samples are along the line.
+        values: the payoffs there.
+        rows: the same places, as strategies of the firm.
+        spacing: how far the next samples are.
+        here: the place that is judged, along the line.
+        value: the payoff there.
+    """
+
+    def highest(points, values, rows, spacing, here, value) -> Hill:
         low = jnp.full((1,), -jnp.inf, values.dtype)
         left, right = jnp.concatenate([low, values[:-1]]), jnp.concatenate([values[1:], low])
         before = jnp.concatenate([points[:1], points[:-1]])
@@ -24,12 +47,15 @@ def best_hill(points, values, here, value):
         rise_right = (points > here) & (values > jnp.where(before <= here, value, left)) & (values >= right)
         # Compared by their tops, not by the points that happened to be sampled on them.
         height = jnp.where(rise_left | rise_right, _tops(points, values), -jnp.inf)
-        return first_largest(height) & (height > -jnp.inf)
+        hill = first_largest(height) & (height > -jnp.inf)
+        return Hill(jnp.any(hill), *picked(hill, rows, values), jnp.sum(jnp.where(hill, spacing, 0.0)))
 
     # Most payoffs have no other hill: they rise nowhere on the way from `here`, and to nothing higher.
     away = ((values[:-1] > values[1:]) & (points[1:] < here)) | ((values[1:] > values[:-1]) & (points[:-1] > here))
     some = jnp.any(away) | jnp.any(values > value)
-    return only_if(some, highest, jnp.zeros(points.shape, bool), points, values, here, value)
+    none = jnp.zeros_like(value)
+    none = Hill(jnp.zeros((), bool), jnp.zeros_like(rows[0]), none, none)
+    return only_if(some, highest, none, points, values, rows, spacing, here, value)
 
 
 def separate_hills(points, values, here):

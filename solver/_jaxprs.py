@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 import numpy as np
 from jax.core import ShapedArray
 from jax.extend.core import ClosedJaxpr, Literal, jaxprs_in_params
+from jax.interpreters.partial_eval import dce_jaxpr
 
 V = TypeVar("V")
 
@@ -56,6 +57,12 @@ def evaluated(
         results = apply(equation, [look(atom) for atom in equation.invars])
         values.update(zip(equation.outvars, results, strict=True))
     return [look(atom) for atom in jaxpr.outvars]
+
+
+def pruned(closed: ClosedJaxpr) -> ClosedJaxpr:
+    """The same without equations that no result depends on, here and in what is called."""
+    jaxpr, _ = dce_jaxpr(closed.jaxpr, [True] * len(closed.jaxpr.outvars), instantiate=True)
+    return ClosedJaxpr(jaxpr, closed.consts)
 
 
 def numbers(jaxpr: Any) -> int:

@@ -25,13 +25,14 @@ from ._kernel_ir import UnsupportedError
 from ._kernel_key import key
 from ._kernel_read import traced, written
 
-_BLOCK = 256
-"""Points that a core computes before it takes the next ones: few, so that all end together and Ctrl-C is heard."""
+_BLOCK, _LONG_BLOCK = 256, 4096
+"""Points that a core computes before it takes the next ones: few, so that all end together and Ctrl-C is heard; more of
+them where a point takes so little that cores would wait for what others have just written beside it."""
 _NO_MORE = 2**62
 _FEW = 100_000
 """Points of a core, for more of which a long kernel is compiled with care: it saves about as much time as it takes."""
-_SHORT = 5000
-"""Lines of a text that is compiled with care in any case, in two tenths of a second."""
+_SHORT = 6000
+"""Lines of a text that is compiled with care in any case, in some tenths of a second, and soon done with a point."""
 
 
 @functools.cache
@@ -124,9 +125,10 @@ class Running:
         self._outs = outs = Addressed(np.empty((*leaf.shape, stride), leaf.dtype) for leaf in kernel.leaves)
         self._taken = taken = np.zeros(1, np.int64)
         at, counter = _address(columns), _address(taken)
+        block = _BLOCK if kernel.lines > _SHORT else min(_LONG_BLOCK, max(_BLOCK, stride // (8 * cores())))
 
         def part(used: tuple[Any, ...]) -> None:
-            kernel._call(shared.addresses, at, outs.addresses, stride, counter, _BLOCK)
+            kernel._call(shared.addresses, at, outs.addresses, stride, counter, block)
 
         # Whoever has started a call may drop it: each part holds what it uses.
         used = columns, taken

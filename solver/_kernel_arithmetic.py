@@ -125,10 +125,10 @@ def _largest(sign: str) -> Emit:
             return s.instruction("or" if sign == ">" else "and", operands)
         if kind == "f" and (is_known(x) or is_known(y)):
             known, other = (x, y) if is_known(x) else (y, x)
-            if not np.isnan(known) and known != 0:
-                # Only the other can be NaN, and zeros of two signs cannot meet: a comparison and a choice do.
-                keep = s.instruction("fcmp uge" if sign == ">" else "fcmp ule", [other, known], np.bool_)
-                return choose(s, keep, other, known)
+            if not np.isnan(known):
+                # Only the other can be NaN: a comparison and a choice do, which are one instruction.
+                take = s.instruction("fcmp ogt" if sign == ">" else "fcmp olt", [known, other], np.bool_)
+                return choose(s, take, known, other)
         # Which of two zeros is the larger one takes as long as all the rest.
         flags = "nsz " if kind == "f" else ""
         return s.region.call(f"llvm.{names[kind]}.{_suffix(x)}", x.dtype, s.text(x), s.text(y), flags=flags)

@@ -119,4 +119,4 @@ def _processor() -> tuple[str, str]:
 def _machine(careful: bool) -> Any:
     llvm, (cpu, features) = _llvm(), _processor()
     target = llvm.Target.from_triple(llvm.get_process_triple())
-    return target.create_target_machine(cpu=cpu, features=features, opt=int(careful), jit=True)
+    return target.create_target_machine(cpu=cpu, features=features, opt=3 if careful else 0, jit=True)

@@ -21,7 +21,7 @@ from ._elements import Element, Elements, is_known
 
 FEW, MANY = 8, 16
 """Lanes of a kernel: as many as a register holds; twice that where so little is done that one would wait for itself."""
-_SHORT = 1300
+_SHORT = 6000
 """Lines of a text of which that can be said."""
 _NAMES = re.compile(r"%[\w.]+")
 _LANES: ContextVar[int] = ContextVar("_LANES", default=FEW)
@@ -188,7 +188,7 @@ class Instructions(Elements):
     ):
         super().__init__(lanes())
         if outside is not None:
-            self.chosen = outside.chosen
+            self.chosen, self.unless, self.truths = outside.chosen, outside.unless, outside.truths
         self.region, self.emit, self.outside, self.branch = region, emit, outside, branch
         self.active: Element = np.bool_(True) if outside is None else outside.active
         """The lanes that are computed for; for others, those that have left a loop around this, anything will do."""
@@ -297,22 +297,36 @@ class Branch:
         self._begin, self._join = function.fresh("then"), function.fresh("join")
         self.inside.region.begin(self._begin)
 
-    def end(self, wanted: Element, results: list[Element]) -> list[Element]:
-        """The results as they are outside: anything in lanes of `wanted` that are false."""
+    def end(self, wanted: Element, results: list[Element], otherwise: list[Element] | None = None) -> list[Element]:
+        """The results as they are outside.
+
+        In lanes of `wanted` that are false they are anything, or what they are `otherwise`, which has to be so in
+        here already.
+        """
         region, outer = self.inside.region, self.outside.region
         if len(region.lines) == 1:  # Nothing is done.
             return results
+        olds = [None] * len(results) if otherwise is None else otherwise
+        texts = ["zeroinitializer" if old is None else self.outside.text(old) for old in olds]
         outer.put(f"br i1 {_some(self.outside, wanted)}, label %{self._begin}, label %{self._join}")
         before = outer.block
         region.put(f"br label %{self._join}")
         outer.lines += region.lines
         outer.begin(self._join)
         joined = {}
-        for x in results:
-            if not is_known(x) and x.depth > outer.depth and x.name not in joined:
-                incoming = f"[{x.name}, %{region.block}], [zeroinitializer, %{before}]"
-                joined[x.name] = outer.value(f"phi {vector_type(x.dtype)} {incoming}", x.dtype)
-        return [x if is_known(x) else joined.get(x.name, x) for x in results]
+        made = []
+        for x, old, text in zip(results, olds, texts, strict=True):
+            name = self.inside.text(x)
+            if old is x or (old is None and (is_known(x) or x.depth <= outer.depth)):
+                made.append(x)
+                continue
+            if (name, text) not in joined:
+                incoming = f"[{name}, %{region.block}], [{text}, %{before}]"
+                joined[name, text] = outer.value(f"phi {vector_type(x.dtype)} {incoming}", x.dtype)
+                if old is not None:
+                    self.outside.unless[id(joined[name, text])] = joined[name, text], self.outside.active, old
+            made.append(joined[name, text])
+        return made
 
 
 def _some(elements: Instructions, whether: Element) -> str:

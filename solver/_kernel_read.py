@@ -23,8 +23,8 @@ from ._apart_choices import at_least, chosen, where, which_branch
 from ._apart_moves import MOVES
 from ._apart_sums import COMPUTES
 from ._each import rolled
-from ._elements import Element
-from ._jaxprs import CALLS, called, evaluated, numbers
+from ._elements import Element, is_known
+from ._jaxprs import CALLS, called, evaluated, numbers, pruned
 from ._kernel_arithmetic import ARITHMETIC
 from ._kernel_code import Text
 from ._kernel_ir import (
@@ -203,6 +203,12 @@ def _store(elements: Instructions, k: int, value: Value) -> None:
 
 
 def _read(elements: Instructions, closed: ClosedJaxpr, arguments: Sequence[Value]) -> list[Value]:
+    return _read_all(elements, pruned(closed), arguments)
+
+
+def _read_all(elements: Instructions, closed: ClosedJaxpr, arguments: Sequence[Value]) -> list[Value]:
+    """A program in which nothing is left that nobody asks for."""
+
     def known(constant: Any) -> Value:
         if isinstance(constant, Tracer):
             raise UnsupportedError("constants that are being traced")
@@ -219,8 +225,8 @@ def _apply(elements: Instructions, equation: Any, arguments: list[Value]) -> lis
     name, params = equation.primitive.name, equation.params
     if name in CALLS:
         inner = called(params)
-        found = _PARTS.get().call(elements, inner, arguments, _read)
-        return _read(elements, inner, arguments) if found is None else found
+        found = _PARTS.get().call(elements, inner, arguments, _read_all)
+        return _read_all(elements, inner, arguments) if found is None else found
     if name in _CONTROL:
         return _CONTROL[name](elements, params, arguments)
     if any(var.aval.size > _LARGEST for var in equation.outvars):
@@ -263,8 +269,12 @@ def _once(elements: Instructions, params: dict[str, Any], of_cond, of_body, begi
     (again,) = _read(part.inside, params["cond_jaxpr"], [*of_cond, *new])
     if not again.known or np.any(again.flat):
         return None
-    new = _like(new, part.end(wanted, _flat(new)))
-    return [where(elements, go, a, b) for a, b in zip(new, begin, strict=True)]
+    return _joined(part, wanted, [where(part.inside, go, a, b) for a, b in zip(new, begin, strict=True)], begin)
+
+
+def _joined(part: Branch, wanted: Element, new: list[Value], old: list[Value]) -> list[Value]:
+    """Results of a branch, which are what they would have been without it in all lanes but those `wanted`."""
+    return _like(old, part.end(wanted, _flat(new), _flat(old)))
 
 
 def _cond(elements: Instructions, params: dict[str, Any], arguments: list[Value]) -> list[Value]:
@@ -272,6 +282,15 @@ def _cond(elements: Instructions, params: dict[str, Any], arguments: list[Value]
     branches, index, operands = params["branches"], arguments[0], arguments[1:]
     if index.known:
         return _read(elements, branches[which_branch(index, len(branches))], operands)
+    idle = [k for k, branch in enumerate(branches) if not branch.jaxpr.eqns]
+    if len(branches) == 2 and len(idle) == 1:
+        taken = at_least(elements, index, 1).flat[0]
+        wanted = elements.op(lax.and_p, elements.active, elements.op(lax.not_p, taken) if idle == [1] else taken)
+        part = Branch(elements)
+        part.inside.active = wanted
+        old, new = _read(elements, branches[idle[0]], operands), _read(part.inside, branches[1 - idle[0]], operands)
+        which = filled((), np.dtype(bool), [wanted])
+        return _joined(part, wanted, [where(part.inside, which, a, b) for a, b in zip(new, old, strict=True)], old)
     # Whether number k or a later one is taken; for each k from 0 to one more than there are.
     later = [np.bool_(True), *(at_least(elements, index, k).flat[0] for k in range(1, len(branches))), np.bool_(False)]
     results = []
@@ -323,8 +342,6 @@ def _counted(
     """A loop of a known number of steps, with rows that it reads and writes in memory."""
     region, count = elements.region, len(carry)
     given = [[_put_down(elements, column) for column in x.parts.reshape(length, -1).T] for x in xs]
-    avals = body.out_avals[count:]
-    made = [[region.function.reserve(length, v.dtype) for _ in range(int(np.prod(v.shape, dtype=int)))] for v in avals]
     loop = Loop(elements, [*_flat(carry), np.int32(0)])
     *flat, step = loop.state
     state, inside = _like(carry, flat), loop.inside
@@ -336,13 +353,18 @@ def _counted(
         for x, columns in zip(xs, given, strict=True)
     ]
     results = _read(inside, body, [*consts, *state, *rows])
-    for value, columns in zip(results[count:], made, strict=True):
-        for x, memory in zip(value.flat, columns, strict=True):
-            _put(inside, x, memory, index, value.dtype)
+    # What is the same twice is put down once, and what is known not at all.
+    made = {inside.key(x): x for x in _flat(results[count:])}
+    places = {key: region.function.reserve(length, x.dtype) for key, x in made.items() if not is_known(x)}
+    for key, memory in places.items():
+        _put(inside, made[key], memory, index, made[key].dtype)
     loop.again([*_flat(results[:count]), inside.op(lax.add_p, step, np.int32(1))])
+    columns = {key: [x] * length for key, x in made.items()}
+    for key, memory in places.items():
+        columns[key] = [_picked_up(region, memory, str(k), made[key].dtype) for k in range(length)]
     stacked = [
-        filled((length, *v.shape), v.dtype, [_picked_up(region, c, str(k), v.dtype) for k in range(length) for c in m])
-        for v, m in zip(avals, made, strict=True)
+        filled((length, *v.shape), v.dtype, [columns[inside.key(x)][k] for k in range(length) for x in v.flat])
+        for v in results[count:]
     ]
     return [*state, *stacked]
 

@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from . import _numpy as jnp
+from ._alike import alike
 from ._conditions import Conditions
 from ._each import each
 from ._layout import Layout, strategy_scale
@@ -125,7 +126,7 @@ def settle(
     # So large, the first moves: nobody has been anywhere yet.
     far, nowhere = jnp.full_like(z, _BEGIN), jnp.zeros_like(z)
     begin = _Turn(z, z, nowhere, far, far[0], zero, zero, no, no, zero)
-    end = jax.lax.while_loop(unfinished, step, begin)
+    end = jax.lax.while_loop(unfinished, step, alike(begin, z))
     return end.z, wanted & (end.still >= count) & end.sharp & ~end.hopeless
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from . import _numpy as jnp
+from ._alike import alike
 from ._linear import own_diagonal, solve
 from ._only_if import only_if
 
@@ -80,7 +81,7 @@ def _inverse_norm(matrix: Float[Array, "n n"]) -> tuple[Float[Array, ""], Bool[A
 
     yes = jnp.ones((), bool)
     begin = spread(np.ones(n)), known, yes, jnp.any(coupled), jnp.zeros((), jnp.int32)
-    _, best, found, _, _ = jax.lax.while_loop(unfinished, step, begin)
+    _, best, found, _, _ = jax.lax.while_loop(unfinished, step, alike(begin, matrix))
     return best, found
 
 
@@ -113,7 +114,7 @@ def conjugate_residuals(
 
     none = jnp.zeros((_PRODUCTS, len(rhs)), rhs.dtype)
     begin = jnp.zeros_like(rhs), begin, none, none, jnp.zeros((), jnp.int32)
-    x = jax.lax.while_loop(unfinished, step, begin)[0]
+    x = jax.lax.while_loop(unfinished, step, alike(begin, matrix, rhs))[0]
     # Computed anew: what was subtracted step by step may have drifted.
     left = (rhs - jnp.matmul(matrix, x, precision=jax.lax.Precision.HIGHEST)) * inverse
     return x, jnp.max(jnp.abs(left)) <= 16.0 * goal

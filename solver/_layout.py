@@ -142,12 +142,17 @@ def strategy_scale(
     their origin nor much larger rivals count; at least 1e-6 of the width of the bounds (of 1, where
     they are infinite), so that an equilibrium at exactly zero has a scale too.
     """
-    size = jnp.maximum(jnp.abs(z), jnp.abs(reach))
+    size = _larger(jnp.abs(z), jnp.abs(reach))
     width = upper - lower
     floor = 1e-6 * jnp.where(jnp.isfinite(width), width, 1.0)
     shared = shared_size(size, layout)
-    own = jnp.where(jnp.isfinite(width), jnp.minimum(shared, width), shared)
-    return jnp.maximum(jnp.maximum(own, floor), jnp.finfo(z.dtype).tiny)
+    own = jnp.where(jnp.isfinite(width) & (width < shared), width, shared)
+    return jnp.maximum(_larger(floor, own), jnp.finfo(z.dtype).tiny)
+
+
+def _larger(x: Float[Array, " n"], y: Float[Array, " n"]) -> Float[Array, " n"]:
+    """The larger one; y if either is NaN: one instruction, where what passes on both takes three."""
+    return jnp.where(x > y, x, y)
 
 
 def shared_size(size: Float[Array, " strategy"], layout: Layout) -> Float[Array, " strategy"]:

@@ -19,7 +19,7 @@ class Iterate(NamedTuple):
     residual: Float[Array, ""]
     steps: Int[Array, ""]
     exact: Bool[Array, ""] | bool = False
-    """Whether the residual is that of the conditions at z, so that nobody need look again."""
+    """Whether the residual is that of the conditions at z and all payoffs there are finite: nobody need look again."""
 
 
 class Method(eqx.Module):

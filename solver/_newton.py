@@ -1,7 +1,9 @@
 """Newton's method on the stacked first-order conditions of all firms, with an active set for the bounds.
 
 Quadratic near a solution and blind to who maximizes what: it may stop at a point where a firm's payoff has a minimum,
-which the certificate then rejects. Semismooth Newton for box-constrained problems: Qi & Sun (1993).
+which the certificate then rejects. Semismooth Newton for box-constrained problems: Qi & Sun (1993). Where second
+derivatives vanish at the solution steps shrink by a fixed ratio only, and are extrapolated (`_extrapolate`): a trial
+like any other, kept if it halves the residual, else Newton's own step is next.
 """
 
 from typing import NamedTuple
@@ -11,12 +13,21 @@ import jax
 from jaxtyping import Array, Bool, Float, Int
 
 from . import _numpy as jnp
-from ._conditions import Conditions
+from ._alike import alike
+from ._conditions import Conditions, Point
+from ._extrapolate import extrapolation
 from ._method import Iterate, Method, Steps, iterate
+from ._only_if import only_if
 
 _SHORTEST = 1 / 64
 _HOPELESS = 1e-4
 _SHRUNK = 0.9
+_PLAIN = 6
+"""Steps after which the first one is extrapolated: where convergence is quadratic, they are enough."""
+_BEYOND = 2.0
+"""The length that stands for an extrapolated step: half of it is Newton's."""
+_GAINED = 0.5
+"""The part of the residual that an extrapolated step must not leave."""
 
 
 class Newton(Method):
@@ -33,7 +44,9 @@ class Newton(Method):
         return newton(conditions, z, tol=tol, max_steps=max_steps)[0]
 
 
-class _State(NamedTuple):
+class _Search(NamedTuple):
+    """Where the next try is, and the line along which it lies."""
+
     z: Float[Array, " strategy"]
     base: Float[Array, " strategy"]
     step: Float[Array, " strategy"]
@@ -42,7 +55,15 @@ class _State(NamedTuple):
     """One over the scale at `base`."""
     allowed: Float[Array, ""]
     base_residual: Float[Array, ""]
+    wait: Int[Array, ""]
+    """No step is extrapolated before so many have been taken."""
+
+
+class _State(NamedTuple):
+    search: _Search
     residual: Float[Array, ""]
+    finite: Bool[Array, ""]
+    """Whether all payoffs are, if it has converged."""
     concave: Bool[Array, ""]
     steps: Int[Array, ""]
 
@@ -53,58 +74,99 @@ def newton(
     """Active-set Newton steps from `z`, to the last point tried, converged or not; and whether every payoff is
     strictly concave there in its owner's free strategies (known only if it converged)."""
     infinity = jnp.full((), jnp.inf, z.dtype)
+    about = jnp.finfo(z.dtype)
+    none = float(about.tiny) / float(about.eps)
 
     def unfinished(state: _State):
-        return (state.residual > tol) & (state.steps < max_steps) & (state.length > _HOPELESS)
+        return (state.residual > tol) & (state.steps < max_steps) & (state.search.length > _HOPELESS)
 
     def step(state: _State) -> _State:
-        point = conditions.at(state.z)
-        finite = conditions.regular(point)
-        # A set of active bounds that changes may raise the residual for a step or two: the last two bound it. Strictly,
-        # so that two points cannot alternate for ever.
-        lower = point.residual < state.allowed
-        # On the way to an equilibrium at zero, strategies shrink as fast as their distance to it.
-        shrunk = jnp.max(jnp.abs(point.target - point.z) * state.per_scale) < _SHRUNK * state.base_residual
-        good = finite & (lower | shrunk | (state.length <= _SHORTEST))
-        if conditions.trial_steps:
-            good = good | (finite & (state.steps < conditions.trial_steps))
-        # Where a payoff is singular at a bound, halving approaches the bound without reaching it.
-        shorter = state.length * jnp.where(good, 0.0, 0.5)
-        done = finite & (point.residual <= tol)
-        # Half of the work, at the last point for nothing.
-        direction = jax.lax.cond(
-            done, lambda point: jnp.zeros_like(point.z), lambda point: conditions.newton_step(point), point
+        point = conditions.at(state.search.z)
+        # Nothing can go on from where second derivatives are lost, as they are at flat tops.
+        lost = (state.search.length > 1.0) & jnp.any(point.curvature <= none)
+        done = (point.residual <= tol) & ~lost
+        # More than half of the work, at the last point for nothing.
+        search = jax.lax.cond(
+            done,
+            lambda search, *_: search,
+            lambda search, *given: _next(conditions, search, *given),
+            *(state.search, point, lost, state.steps),
         )
-        onward = jnp.clip(point.z + direction, conditions.lower, conditions.upper)
-        backward = jnp.clip(state.base + shorter * state.step, conditions.lower, conditions.upper)
         return _State(
-            z=jnp.where(done, point.z, jnp.where(good, onward, backward)),
-            base=jnp.where(good, point.z, state.base),
-            step=jnp.where(good, direction, state.step),
-            length=jnp.where(good, 1.0, shorter),
-            per_scale=jnp.where(good, 1.0 / point.scale, state.per_scale),
-            allowed=jnp.where(good, jnp.maximum(point.residual, state.base_residual), state.allowed),
-            base_residual=jnp.where(good, point.residual, state.base_residual),
+            search=search,
             residual=jnp.where(done, point.residual, infinity),
+            finite=jax.lax.cond(
+                done,
+                lambda z, before: jnp.all(jnp.isfinite(conditions.payoffs(z))),
+                lambda z, before: before,
+                point.z,
+                state.finite,
+            ),
             concave=conditions.concave(point),
             steps=state.steps + 1,
         )
 
     z, begun = _without_bounds(conditions, z, max_steps) if conditions.linear else (z, jnp.zeros((), bool))
     begin = _State(
-        z=z,
-        base=z,
-        step=jnp.zeros_like(z),
-        length=jnp.ones_like(infinity),
-        per_scale=jnp.ones_like(z),
-        allowed=infinity,
-        base_residual=jnp.zeros_like(infinity),
+        search=_Search(
+            z=z,
+            base=z,
+            step=jnp.zeros_like(z),
+            length=jnp.ones_like(infinity),
+            per_scale=jnp.ones_like(z),
+            allowed=infinity,
+            base_residual=jnp.zeros_like(infinity),
+            wait=jnp.full((), max(_PLAIN, conditions.trial_steps), jnp.int32),
+        ),
         residual=infinity,
+        finite=jnp.zeros((), bool),
         concave=jnp.zeros((), bool),
         steps=begun.astype(jnp.int32),
     )
-    end = iterate(unfinished, step, begin)
-    return Iterate(end.z, end.residual, end.steps, end.residual <= tol), end.concave
+    end = iterate(unfinished, step, alike(begin, z))
+    return Iterate(end.search.z, end.residual, end.steps, (end.residual <= tol) & end.finite), end.concave
+
+
+def _next(
+    conditions: Conditions, search: _Search, point: Point, lost: Bool[Array, ""], steps: Int[Array, ""]
+) -> _Search:
+    """A Newton step from the last try if it was a good one, else half of the way back to where it came from."""
+    finite = conditions.regular(point) & ~lost
+    # A set of active bounds that changes may raise the residual for a step or two: the last two bound it. Strictly, so
+    # that two points cannot alternate for ever.
+    lower = point.residual < search.allowed
+    # On the way to an equilibrium at zero, strategies shrink as fast as their distance to it.
+    shrunk = jnp.max(jnp.abs(point.target - point.z) * search.per_scale) < _SHRUNK * search.base_residual
+    good = finite & (lower | shrunk | (search.length <= _SHORTEST))
+    if conditions.trial_steps:
+        good = good | (finite & (steps < conditions.trial_steps))
+    beyond = search.length > 1.0
+    good = good & (~beyond | (point.residual < _GAINED * search.base_residual))
+    # Where a payoff is singular at a bound, halving approaches the bound without reaching it.
+    shorter = 0.5 * search.length
+    newton = conditions.newton_step(point)
+    base = jnp.where(good, point.z, search.base)
+    step = jnp.where(good, newton, search.step)
+    length = jnp.where(good, 1.0, shorter)
+
+    def farther(along, length, move, last, newton, scale):
+        more, linear = extrapolation(move, last, newton, scale)
+        return along + more, jnp.where(linear, _BEYOND, length)
+
+    along = length * step
+    inputs = along, length, point.z - search.base, search.step, newton, point.scale
+    along, length = only_if(good & (steps >= search.wait), farther, (along, length), *inputs)
+    return _Search(
+        z=jnp.clip(base + along, conditions.lower, conditions.upper),
+        base=base,
+        step=step,
+        length=length,
+        per_scale=jnp.where(good, 1.0 / point.scale, search.per_scale),
+        allowed=jnp.where(good, jnp.maximum(point.residual, search.base_residual), search.allowed),
+        base_residual=jnp.where(good, point.residual, search.base_residual),
+        # Tried again only after as many steps more: what never helps costs a few of hundreds.
+        wait=jnp.where(beyond & ~good, 2 * steps, search.wait),
+    )
 
 
 def _without_bounds(

@@ -65,8 +65,9 @@ def all_(x: Any, axis: _Axis = None, **more: Any) -> jax.Array:
 
 
 def clip_(x: Any, lower: Any, upper: Any) -> jax.Array:
-    """`jax.numpy.clip`."""
-    return jnp.minimum(upper, jnp.maximum(lower, x))
+    """`jax.numpy.clip`, but that a bound that is NaN is none, which takes a third of the instructions."""
+    x = where_(lower > x, lower, x)
+    return where_(upper < x, upper, x)
 
 
 def _is_array(x: Any) -> bool:

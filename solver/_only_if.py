@@ -7,6 +7,7 @@ import jax
 from jaxtyping import Array, Bool
 
 from . import _numpy as jnp
+from ._alike import alike
 
 T = TypeVar("T")
 
@@ -22,4 +23,5 @@ def only_if(wanted: Bool[Array, ""], compute: Callable[..., T], otherwise: T, *i
         _, _, inputs = state
         return jnp.zeros_like(wanted), compute(*inputs), jax.lax.optimization_barrier(inputs)
 
-    return jax.lax.while_loop(lambda state: state[0], step, (wanted, otherwise, inputs))[1]
+    begin = wanted, *alike((otherwise, inputs), wanted)
+    return jax.lax.while_loop(lambda state: state[0], step, begin)[1]

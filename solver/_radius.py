@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from . import _numpy as jnp
+from ._alike import alike
 from ._only_if import only_if
 
 _PRODUCTS = 48
@@ -48,7 +49,7 @@ def _enclosed(matrix: Float[Array, "n n"]) -> tuple[Float[Array, ""], Bool[Array
 
     zero = jnp.zeros((), matrix.dtype)
     begin = some.astype(matrix.dtype), zero, ~jnp.any(some), jnp.zeros((), jnp.int32)
-    _, middle, narrow, _ = jax.lax.while_loop(unfinished, step, begin)
+    _, middle, narrow, _ = jax.lax.while_loop(unfinished, step, alike(begin, matrix))
     return middle, one_sign & narrow
 
 
@@ -86,7 +87,7 @@ def squared(
 
     zero = jnp.zeros((), matrix.dtype)
     begin = matrix, zero, zero + 1.0, jnp.zeros((), jnp.int32), jnp.zeros((), bool)
-    power, log, *_ = jax.lax.while_loop(unfinished, once, begin)
+    power, log, *_ = jax.lax.while_loop(unfinished, once, alike(begin, matrix))
     return power, jnp.exp(log)
 
 

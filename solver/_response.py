@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from . import _numpy as jnp
+from ._alike import alike
 from ._conditions import Conditions
 from ._each import in_blocks
 from ._layout import strategy_scale
@@ -109,7 +110,7 @@ def best_response(
         return (state.moved > tol) & (state.steps < iterations)
 
     begin = _Own(take(z, 0.0), jnp.full((), jnp.inf, z.dtype), jnp.zeros((), jnp.int32))
-    return place(jax.lax.while_loop(unfinished, step, begin).own)
+    return place(jax.lax.while_loop(unfinished, step, alike(begin, begin.own)).own)
 
 
 def _largest(values):

@@ -27,10 +27,12 @@ from ._status import Status
 
 FIRST_STEPS = 24
 BUCKET = 256
-_CHOICES = (6, 8, 12, 16, FIRST_STEPS, 48, 96)
+_CHOICES = (6, 8, 10, 12, 16, FIRST_STEPS, 48, 96)
 _BEGIN = 12
 _SAMPLE = 4096
 """Points by which that is judged."""
+_FEW = 1 / 4
+"""Vectors with a point that is left, up to which nothing is decided anew."""
 _JUDGED = 4
 """How many steps all that comes after the last one costs, roughly."""
 
@@ -46,6 +48,7 @@ class TwoPasses:
         self.first: Program
         self.second: Program | None
         self.adapt: Callable[[int], Program] | None = None
+        self.lanes = 1
         kernel = kernel_of(problem, how, expected)
         if kernel is not None:
             self.lanes = kernel.lanes
@@ -68,30 +71,38 @@ class TwoPasses:
         first, running = started
         results = first.finish(running, points)
         status, steps = results["status"], results["steps"]
+        # Arrays of all points are read as seldom as can be, which takes as long as some hundred steps.
         if status.min() == status.max() == self.good and steps.max() < min(first.max_steps, _CHOICES[0]):
-            return results, len(status)  # Most blocks of easy games, for which all that follows takes long.
-        unsolved = self.unsolved(results)
-        again = unsolved | (results["steps"] >= first.max_steps) if self.plain else unsolved
-        if self.second not in (None, first) and again.any():
-            left = np.flatnonzero(again)
-            found = self.second.finish(self.second.start(points[left]), points[left])
-            # What a kernel returns is nobody else's; what JAX does is not to be written to.
-            results = {name: x if x.flags.writeable else np.array(x) for name, x in results.items()}
-            for name, value in found.items():
-                results[name][left] = value
-            unsolved[left] = self.unsolved(found)
+            return results, len(status)  # Most blocks of easy games.
+        again = status != self.good
+        if self.plain:
+            again |= steps >= first.max_steps
+        left = np.flatnonzero(again)
+        unsolved = self.unsolved(status[left])
+        if self.second not in (None, first):
+            left = left[unsolved | (steps[left] >= first.max_steps) if self.plain else unsolved]
+            unsolved = np.zeros(0, bool)
+            if len(left):
+                found = self.second.finish(self.second.start(points[left]), points[left])
+                for name, value in found.items():
+                    results[name] = _writeable(results[name])
+                    results[name][left] = value
+                unsolved = self.unsolved(found["status"])
         if self.adapt is not None and self.plain:
-            self.first = self.adapt(best_first(results["steps"][:_SAMPLE], self.how.max_steps, self.lanes))
-        failed = int(np.count_nonzero(unsolved))
-        if failed:
+            # If few are left, no vector had better wait for its own; to decide that takes as long as they do.
+            few = first.max_steps <= _CHOICES[0] and len(left) * self.lanes <= _FEW * len(status)
+            stop = None if few else best_first(results["steps"][:_SAMPLE], self.how.max_steps, self.lanes)
+            self.first = first if stop is None else self.adapt(stop)
+        failed = left[unsolved]
+        if len(failed):
             slopes = {derivative(name, knob.name) for name in results for knob in self.how.sensitivity}
             for name in slopes & results.keys():  # A point that is no equilibrium has no derivative.
-                results[name] = np.where(_along(unsolved, results[name]), np.nan, results[name])
-        return results, len(unsolved) - failed
+                results[name] = _writeable(results[name])
+                results[name][failed] = np.nan
+        return results, len(status) - len(failed)
 
-    def unsolved(self, results: Results) -> Bool[np.ndarray, " points"]:
+    def unsolved(self, status: Int[np.ndarray, " points"]) -> Bool[np.ndarray, " points"]:
         """Whether each point lacks an equilibrium, or a first-order point if that is all that was asked for."""
-        status = results["status"]
         left = status != self.good
         return left if self.how.search is not None else left & (status != int(Status.successful))
 
@@ -107,8 +118,8 @@ def best_first(steps: Int[np.ndarray, " points"], most: int, lanes: int) -> int:
     together = np.resize(steps, (-(-len(steps) // lanes), lanes)).max(axis=1)
     choices = np.array([*(choice for choice in _CHOICES if choice < most), most])
     # By how many points take so many steps: there are few different numbers of them.
-    taken, points = np.unique(steps, return_counts=True)
-    longest, vectors = np.unique(together, return_counts=True)
+    taken, points = _counted(steps)
+    longest, vectors = _counted(together)
     # One that ends just where the pass does begins anew as well: nobody knows whether it ended.
     anew = (taken >= choices[:, None]) & (choices[:, None] < most)
     again = np.where(anew, taken + _JUDGED, 0) @ points / len(steps)
@@ -122,5 +133,13 @@ def _once(method: Method) -> Method:
     return dataclasses.replace(method, escapes=0) if "escapes" in options else method
 
 
-def _along(mask: np.ndarray, values: np.ndarray) -> np.ndarray:
-    return mask.reshape(-1, *[1] * (values.ndim - 1))
+def _counted(steps: Int[np.ndarray, " points"]) -> tuple[Int[np.ndarray, " number"], Int[np.ndarray, " number"]]:
+    """The numbers there are, and how often; without sorting, as `numpy.unique` does."""
+    often = np.bincount(steps)
+    taken = np.flatnonzero(often)
+    return taken, often[taken]
+
+
+def _writeable(values: np.ndarray) -> np.ndarray:
+    """What a kernel returns is nobody else's; what JAX does is not to be written to."""
+    return values if values.flags.writeable else np.array(values)

@@ -55,7 +55,9 @@ def ridge(here, lower, upper, size, direction, count) -> Line:
 def over_bounds(here, lower, upper, size, count, begin, width):
     """Points over a part of the range: evenly if it is finite, in growing steps from its finite end otherwise."""
     share = begin + width * jnp.asarray(np.linspace(0.0, 1.0, count), here.dtype)
-    steps = jnp.exp2((_FARTHEST + _NEAREST) * share - _NEAREST)
+    doublings = _FARTHEST + _NEAREST
+    nearest, ratio = jnp.exp2(doublings * begin - _NEAREST), jnp.exp2(doublings * width / (count - 1))
+    steps = nearest * _powers(ratio, count)
     far = size * jnp.where(share > 0, steps, 0.0)
     even = lower + share * (upper - lower)
     bounded = jnp.isfinite(upper - lower)
@@ -66,6 +68,15 @@ def over_bounds(here, lower, upper, size, count, begin, width):
     points = jnp.minimum(points, upper)
     spacing = jnp.concatenate([points[1:] - points[:-1], points[-1:] - points[-2:-1]])
     return points, spacing
+
+
+def _powers(x: Float[Array, ""], count: int) -> Float[Array, " power"]:
+    """1, x, x^2 and so on, by products alone: a power takes as long as many of them."""
+    made, square = jnp.ones((1,), x.dtype), x
+    while len(made) < count:
+        made = jnp.concatenate([made, made * square])
+        square = square * square
+    return made[:count]
 
 
 def around(here, lower, upper, size, count, nearer):

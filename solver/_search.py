@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from . import _numpy as jnp
+from ._alike import alike
 from ._conditions import Conditions
 from ._dips import dips, samples_of
 from ._each import each, in_blocks
@@ -201,11 +202,11 @@ def _deviation(
         starts = []
         rough = jnp.zeros((), bool)
         for k, (line, height) in enumerate(zip(lines, values, strict=False)):
-            hill = best_hill(line.points, height, line.here, value)
-            rough |= jnp.any(hill)
+            hill = best_hill(line.points, height, line.own, line.spacing, line.here, value)
+            rough |= hill.there
             if k < 2 * count:
                 rough |= bends_often(line.points, height)
-            starts.append((*picked(hill, line.own, height), jnp.sum(jnp.where(hill, line.spacing, 0.0)) * size))
+            starts.append((hill.own, hill.value, hill.spacing * size))
         reach = 0.25 * jnp.minimum(size, upper - lower)
         for points, heights in zip(box, values[-1:], strict=False):
             tops = [(*picked(hill, points, heights), jnp.any(hill)) for hill in highest_hills(heights, count)]
@@ -288,7 +289,8 @@ def _deviation(
         return _Looks(best, going, state.number + 1)
 
     nothing = Deviation(here, jnp.zeros_like(z[0]), jnp.ones((), bool), jnp.zeros_like(z[0]))
-    return jax.lax.while_loop(again, go_on, _Looks(nothing, jnp.zeros((), bool), jnp.zeros((), jnp.int32))).found
+    first = _Looks(nothing, jnp.zeros((), bool), jnp.zeros((), jnp.int32))
+    return jax.lax.while_loop(again, go_on, alike(first, here)).found
 
 
 class _Looks(NamedTuple):
@@ -322,5 +324,6 @@ def _climb(payoff, own, value, reach, confine, size, every_of):
         return jnp.where(better, best, own), jnp.where(better, highest, value), step, tries + 1
 
     # Where there is no hill to climb the steps are zero and nothing is tried.
-    end = jax.lax.while_loop(unfinished, improve, (own, value, reach, jnp.zeros((), jnp.int32)))
+    begin = alike((own, value, reach, jnp.zeros((), jnp.int32)), own, value)
+    end = jax.lax.while_loop(unfinished, improve, begin)
     return end[0], end[1]

@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from . import _numpy as jnp
+from ._alike import alike
 from ._dips import dips, samples_of
 from ._each import each
 from ._edges import beside_edges
@@ -114,11 +115,10 @@ def look_at_many(
             same = jnp.all(rows == tables[j], axis=2)
             at = jnp.where(same, at, here[:, None])
         along.append((at, heights))
-        hills = jax.vmap(best_hill, in_axes=(0, 0, 0, None))(at, heights, here, value)
-        rough |= jnp.any(hills) | jnp.any(jax.vmap(bends_often)(at, heights))
-        owns, tops = jax.vmap(picked)(hills, rows, heights)
-        steps = jnp.where(one[:, 0, :], jnp.sum(jnp.where(hills, spacing, 0.0), axis=1)[:, None], 0.25 * reach[None, :])
-        starts.append(_top(jnp.any(hills, axis=1), owns, tops, steps))
+        hills = jax.vmap(best_hill, in_axes=(0, 0, 0, 0, 0, None))(at, heights, rows, spacing, here, value)
+        rough |= jnp.any(hills.there) | jnp.any(jax.vmap(bends_often)(at, heights))
+        steps = jnp.where(one[:, 0, :], hills.spacing[:, None], 0.25 * reach[None, :])
+        starts.append(_top(hills.there, hills.own, hills.value, steps))
     at = 1 + 2 * lines
     if own.later is not None:
         rows, heights, _ = table(2)
@@ -130,9 +130,9 @@ def look_at_many(
         heights = heights.reshape(-1)
         begun.append((first_largest(heights) & jnp.isfinite(heights), rows.reshape(-1, count), heights))
         at += lines
-    hill = best_hill(straight.points, values[at : at + half], straight.here, value)
-    rough |= jnp.any(hill)
-    begun.append((hill, tried[at : at + half], values[at : at + half]))
+    part = slice(at, at + half)
+    ahead = best_hill(straight.points, values[part], tried[part], straight.spacing, straight.here, value)
+    rough |= ahead.there
     hills = highest_hills(values[at + half :], count, shift, most=_ALL_CLIMBED + 1)
     tops = [(hill, tried[at + half :], values[at + half :]) for hill in hills]
     begun += tops
@@ -143,6 +143,7 @@ def look_at_many(
         # With even more the points are too few to be each other's neighbours.
         rough |= functools.reduce(jnp.logical_or, map(jnp.any, hills[1::HILLS]))
     singly = [(*picked(*one), jnp.where(jnp.any(one[0]), reach, 0.0)) for one in begun]
+    singly.append((ahead.own, ahead.value, jnp.where(ahead.there, reach, 0.0)))
     starts.append(tuple(jnp.stack(parts) for parts in zip(*singly, strict=True)))
     stacked = [jnp.concatenate(parts) for parts in zip(*starts, strict=True)]
     climb = functools.partial(_ascend, own) if _goes_backwards(own) else own.climb
@@ -226,5 +227,6 @@ def _ascend(own: Own, start, value, reach) -> tuple[Float[Array, " own"], Float[
 
     # Where there is no hill to climb the steps are zero and nothing is tried.
     zero = jnp.zeros((), jnp.int32)
-    end = jax.lax.while_loop(unfinished, improve, (start, start, value, reach, jnp.zeros_like(start), zero))
+    begin = alike((start, start, value, reach, jnp.zeros_like(start), zero), start, value)
+    end = jax.lax.while_loop(unfinished, improve, begin)
     return end[1], end[2]

@@ -19,7 +19,8 @@ from . import _numpy as jnp
 from ._jaxprs import CALLS, called, evaluated, felt, only_shifts
 
 Signature = UInt32[Array, "*point 2"]
-"""A number that differs (almost surely) where any decision differs, and one in which every decision has a bit."""
+"""A number that differs where any decision differs, of many decisions almost surely, and one in which every decision
+has a bit."""
 
 
 def with_signature(function: Callable[..., Array], *arguments: Array) -> tuple[Array, Signature]:
@@ -74,6 +75,7 @@ def _scanned(params: dict[str, Any], inputs: list[Any], decisions: list[Array]) 
     return [*last, *ys]
 
 
+_BITS = 32
 Rule = Callable[[dict[str, Any], list[Any], Any], list[Array]]
 
 
@@ -102,6 +104,9 @@ _DECIDES: dict[str, Rule] = {
 
 
 def _mixed(decisions: list[Array]) -> Signature:
+    # What decides twice is one decision.
+    decisions = list({id(part): part for part in decisions}.values())
+    exact = all(part.dtype == np.bool_ for part in decisions) and sum(part.size for part in decisions) <= _BITS
     # One decision after the other: to put them together first would write as many arrays as there are decisions.
     number = bits = jnp.zeros((), jnp.uint32)
     random, place = np.random.default_rng(0), 0
@@ -109,14 +114,15 @@ def _mixed(decisions: list[Array]) -> Signature:
         every = jnp.asarray(part).reshape(-1)
         # A random linear combination modulo 2^32. Odd, so that the change of one decision is never lost.
         factors = random.integers(0, 2**31, every.shape, dtype=np.uint32) * np.uint32(2) + np.uint32(1)
-        ones = np.uint32(1) << (np.arange(place, place + len(factors)) % 32).astype(np.uint32)
+        ones = np.uint32(1) << (np.arange(place, place + len(factors)) % _BITS).astype(np.uint32)
         if every.dtype == np.bool_:
             # To choose between two numbers is cheaper than to multiply.
             terms, each = (jnp.where(every, factor, np.uint32(0)) for factor in (factors, ones))
         else:
             whole = every.astype(jnp.int32).astype(jnp.uint32)
             terms, each = whole * factors, (whole & jnp.uint32(1)) * ones
-        number = number + jnp.sum(terms, dtype=jnp.uint32)
+        if not exact:
+            number = number + jnp.sum(terms, dtype=jnp.uint32)
         bits = bits ^ lax.reduce(each, np.uint32(0), lax.bitwise_xor, (0,))
         place += len(factors)
-    return jnp.stack([number, bits])
+    return jnp.stack([bits if exact else number, bits])

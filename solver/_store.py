@@ -1,7 +1,8 @@
 """A sweep on disk: a zarr group that xarray reads as a Dataset, whole or not.
 
-One block of the sweep is one chunk of every array, written whole. The group "ledger" holds one element per block, set
-after all of the block is on disk: what it does not name is computed again, so that a sweep may be killed at any time.
+One block of the sweep is one chunk of every array, written whole, several arrays at once. The group "ledger" holds one
+element per block, set after all of the block is on disk: what it does not name is computed again, so that a sweep may
+be killed at any time.
 Stores are made in a temporary folder and renamed into place, and blocks do not overlap, so that many processes may
 share one.
 """
@@ -12,6 +13,7 @@ import shutil
 import uuid
 import warnings
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +22,16 @@ import xarray as xr
 import zarr
 from jaxtyping import Bool
 
+from ._chunks import COMPRESSOR, replace, write_chunk
 from ._errors import StoreError
 from ._fingerprint import Fingerprint, differences
 from ._grid import Grid
+from ._kernel import cores
 from ._labels import Schema
 
 FORMAT = 1
+_AT_ONCE = 8
+"""The most arrays of a block that are written at the same time."""
 
 
 class Store:
@@ -33,8 +39,10 @@ class Store:
 
     def __init__(self, path: str | os.PathLike[str]):
         self.path = Path(path)
+        self.threads = ThreadPoolExecutor(min(_AT_ONCE, cores()))
         try:
             self.group = zarr.open_group(str(self.path), mode="r+", zarr_format=3, use_consolidated=False)
+            self.arrays = dict(self.group.arrays())
             ledger = self.group["ledger"]
             self.about: dict[str, Any] = json.loads(str(ledger.attrs["nashgrid"]))
             self.grid = Grid(tuple(self.about["shape"]), tuple(self.about["block"]))
@@ -71,9 +79,16 @@ class Store:
         """Write block `k`: its variables (points first), then its entry in the ledger."""
         region = self.grid.region(k)
         sides = tuple(s.stop - s.start for s in region)
+
+        def put(name: str) -> None:
+            values = results[name]
+            write_chunk(self.path, self.arrays[name], region, values.reshape(*sides, *values.shape[1:]))
+
         try:
-            for name, values in results.items():
-                self.group[name][region] = values.reshape(*sides, *values.shape[1:])  # type: ignore[index]
+            begun = [self.threads.submit(put, name) for name in results]
+            wait(begun)  # Nothing is still being written when an error comes up.
+            for future in begun:
+                future.result()
             _set(self.path / "ledger" / "done" / "c", k)
         except Exception as error:
             raise StoreError(
@@ -122,6 +137,7 @@ def _layout(path: Path, schema: Schema, grid: Grid, here: Fingerprint) -> None:
             shape=(*grid.shape, *v.shape),
             chunks=(*grid.block, *(max(1, n) for n in v.shape)),
             dtype=v.dtype,
+            compressors=COMPRESSOR,
             fill_value=v.fill,
             dimension_names=(*schema.axes, *v.dims),
             attributes=v.attrs,
@@ -138,10 +154,7 @@ def _layout(path: Path, schema: Schema, grid: Grid, here: Fingerprint) -> None:
 
 def _set(folder: Path, k: int) -> None:
     """Set element `k` of the ledger in one step, so that a kill leaves it either set or not."""
-    folder.mkdir(exist_ok=True)
-    part = folder.parent / f".{k}.{uuid.uuid4().hex}"
-    part.write_bytes(b"\x01")
-    os.replace(part, folder / str(k))
+    replace(folder / str(k), b"\x01")
 
 
 def _short(error: BaseException) -> str:

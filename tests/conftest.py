@@ -8,15 +8,14 @@ from pathlib import Path
 
 # Tests run thousands of small programs once: compiling dominates, so what is expensive in it is left out. No program is
 # split into parts for threads, as every core has tests of its own. Passes that gain nothing where nothing runs long are
-# disabled: each change that one of them makes lets all the others begin again, up to ten times. Not so
-# while-loop-invariant-code-motion, without which a game in test_aggregative ends elsewhere. The last flag makes jaxlib
-# 0.10 compile in a third of the time; later versions, which are faster by themselves, refuse it.
+# disabled: each change that one of them makes lets all the others begin again, up to ten times. The last flag makes
+# jaxlib 0.10 compile in a third of the time; later versions, which are faster by themselves, refuse it.
 os.environ.setdefault(
     "XLA_FLAGS",
     "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
     " --xla_cpu_parallel_codegen_split_count=1"
     " --xla_disable_hlo_passes=while-loop-constant-sinking,simplify-while-loops,simplify-conditional,reshape-mover,"
-    "constant_folding"
+    "constant_folding,while-loop-invariant-code-motion"
     + (" --xla_cpu_use_fusion_emitters=false" if importlib.metadata.version("jaxlib").startswith("0.10.") else ""),
 )
 

@@ -32,6 +32,7 @@ from nashgrid.solver import (
     solve,
     sweep,
 )
+from nashgrid.solver._ascent import ascend
 from nashgrid.solver._equilibrium import nash
 from nashgrid.solver._low_rank import LowRank, inverse, response_radius
 
@@ -166,7 +167,7 @@ def test_derivatives_are_those_of_the_closed_form():
 
     at = (cost, jnp.asarray(10.0))
     for rule in (jax.grad, jax.hessian):
-        for one, other in zip(rule(found, (0,))(*at), jax.jit(rule(exact, (0,)))(*at), strict=True):
+        for one, other in zip(*(jax.jit(rule(f, (0,)))(*at) for f in (found, exact)), strict=True):
             jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-9, atol=1e-10), one, other)
 
 
@@ -215,8 +216,20 @@ def test_first_order_points_that_are_no_equilibria_are_caught():
     assert (solve(TwoHills(), start=left).strategy["x"] > 0.9).all()
 
 
+def test_firms_climb_their_own_hill_though_a_last_step_rounds_to_nothing():
+    square = jnp.linspace(0.5, 1.5, 300)  # The derivative x (s - x^2) falls through zero at -s^(1/2) and at s^(1/2).
+
+    def slope(x):
+        return jax.jvp(lambda x: x * (square - jnp.square(x)), (x,), (jnp.ones_like(x),))
+
+    bounds = jnp.full(300, -2.0), jnp.full(300, 2.0)
+    ends = jax.jit(lambda x: ascend(slope, x, *bounds, tol=1e-12, iterations=48))(-jnp.sqrt(square) - 1e-5)
+    np.testing.assert_allclose(ends, -jnp.sqrt(square), rtol=1e-12)
+
+
 def test_linear_algebra_against_numpy():
     rng = np.random.default_rng(0)
+    norm = jax.jit(LowRank.norm)
     for n, k, zeros in ((5, 1, 1), (2, 3, 0), (300, 2, 2)):
         d, left, right = rng.normal(size=n) - 3.0, rng.normal(size=(k, n)), rng.normal(size=(k, n))
         d[:zeros] = 0.0
@@ -224,12 +237,12 @@ def test_linear_algebra_against_numpy():
         back, exact = jax.jit(inverse)(low), np.linalg.inv(matrix)
         written = np.diag(back.diagonal) + np.asarray(back.left).T @ np.asarray(back.right)
         np.testing.assert_allclose(written, exact, rtol=1e-8, atol=1e-10)
-        assert float(low.norm()) >= np.abs(matrix).sum(axis=1).max() * (1 - 1e-12)
+        assert float(norm(low)) >= np.abs(matrix).sum(axis=1).max() * (1 - 1e-12)
         if k == 1:
-            assert float(low.norm()) == pytest.approx(np.abs(matrix).sum(axis=1).max(), rel=1e-12)
-            assert float(back.norm()) == pytest.approx(np.abs(exact).sum(axis=1).max(), rel=1e-10)
+            assert float(norm(low)) == pytest.approx(np.abs(matrix).sum(axis=1).max(), rel=1e-12)
+            assert float(norm(back)) == pytest.approx(np.abs(exact).sum(axis=1).max(), rel=1e-10)
     none = LowRank(jnp.zeros(3), jnp.ones((1, 3)), jnp.ones((1, 3)))
-    assert not np.all(np.isfinite(inverse(none).times(jnp.arange(3.0))))
+    assert not np.all(np.isfinite(jax.jit(lambda low, x: inverse(low).times(x))(none, jnp.arange(3.0))))
 
 
 @pytest.mark.parametrize("n", [8, 200])
@@ -239,7 +252,8 @@ def test_stability_against_numpy(n):
     matrix = np.diag(d) + left.T @ right
     response = np.eye(n) - matrix / np.diag(matrix)[:, None]
     exact = np.abs(np.linalg.eigvals(response)).max()
-    assert float(response_radius(LowRank(*map(jnp.asarray, (d, left, right))))) == pytest.approx(exact, rel=1e-6)
+    found = jax.jit(response_radius)(LowRank(*map(jnp.asarray, (d, left, right))))
+    assert float(found) == pytest.approx(exact, rel=1e-6)
 
 
 def _changed(name, method):

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from benchmarks import lanes
 from benchmarks._deadline import Deadline
+from benchmarks._flat import FlatTops
+from benchmarks._spirals import Spirals
 
 from nashgrid.solver import BestResponse, Newton, Status, sweep
 from nashgrid.solver import _retry as retry_module
@@ -18,20 +20,25 @@ def test_hard_points_are_as_many_as_asked_for_and_the_rest_is_the_same():
     np.testing.assert_array_equal(none[:, 1:], some[:, 1:])
 
 
-def test_the_record_has_hard_points_that_take_a_hundred_steps(monkeypatch, tmp_path):
-    monkeypatch.setattr(lanes, "METHODS", {"newton": (Newton(), None, 8)})
+HARD = {"newton": (10, 20), "best_response_alone": (80, 130)}
+"""Steps that hard points take: few where steps can be extrapolated."""
+
+
+def test_the_record_has_the_steps_of_hard_points(monkeypatch, tmp_path):
+    monkeypatch.setattr(lanes, "METHODS", {name: lanes.METHODS[name] for name in HARD})
     monkeypatch.setattr(lanes, "QUICK_POINTS", 2000)
     record = lanes.run(tmp_path, quick=True, say=lambda _: None)
     json.dumps(record, allow_nan=False)
-    none, *_, every = record["rows"]
-    assert [row["share"] for row in record["rows"]] == list(lanes.SHARES)
-    assert none["relative"] == 1.0 and none["steps_easy"] < 8 and none["program"] == "kernel"
-    assert 80 < every["steps_hard"] < 130
-    for row in record["rows"]:
-        assert set(row) == {"method", "share", "note", *lanes.NUMBERS}
-        assert row["share_accepted"] == 1.0
-        assert row["bound_cost"] <= 1.0 and row["relative"] > 0
-    assert every["bound_cost"] == pytest.approx(every["relative"])
+    for name, (fewest, most) in HARD.items():
+        none, *rest = rows = [row for row in record["rows"] if row["method"] == name]
+        assert [row["share"] for row in rows] == list(lanes.SHARES)
+        assert none["relative"] == 1.0 and none["steps_easy"] < 10 and none["program"] == "kernel"
+        assert fewest < rest[-1]["steps_hard"] < most
+        for row in rows:
+            assert set(row) == {"method", "share", "note", *lanes.NUMBERS}
+            assert row["share_accepted"] == 1.0
+            assert row["bound_cost"] <= 1.0 and row["relative"] > 0
+        assert rest[-1]["bound_cost"] == pytest.approx(rest[-1]["relative"])
     assert "goal 15%" in lanes.table(record)
 
 
@@ -54,11 +61,19 @@ def test_the_first_pass_stops_where_that_costs_least():
     assert best_first(np.array([30]), 20, 8) == 20
 
 
-@pytest.mark.parametrize("certify", [False, True])
-def test_what_is_found_does_not_depend_on_when_the_first_pass_stops(monkeypatch, certify):
-    axes = {"flat": [0.0, 0.5, 1.0], "size[0]": np.linspace(1.5, 3.0, 64)}
-    game = lanes.FlatTops(power=4 if certify else 8)
-    method = BestResponse() if certify else Newton()
+CASES = {
+    "newton": (FlatTops(power=8), "flat", Newton(), False),
+    "newton certified": (FlatTops(power=8), "flat", Newton(), True),
+    "best responses": (Spirals(), "slow", BestResponse(damping=1.0, finish=False), False),
+    "best responses certified": (Spirals(), "slow", BestResponse(damping=1.0, finish=False), True),
+}
+"""Name -> a game, its parameter that makes points hard, a method, and whether deviations are searched for."""
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_what_is_found_does_not_depend_on_when_the_first_pass_stops(monkeypatch, name):
+    game, hard, method, certify = CASES[name]
+    axes = {hard: [0.0, 0.5, 1.0], "size[0]": np.linspace(1.5, 3.0, 64)}
 
     def swept(*choices):
         monkeypatch.setattr(retry_module, "_BEGIN", choices[0])

@@ -205,9 +205,9 @@ def test_derivatives_are_those_of_the_closed_form(cap):
         q, price = emission_cap_equilibrium(game.intercept, game.slope, game.cost, game.intensity, game.cap)
         return jnp.append(q, price)
 
-    expected = jax.jacfwd(closed)(game)
+    expected = jax.jit(jax.jacfwd(closed))(game)
     for way in (jax.jacfwd, jax.jacrev):
-        found = way(solved)(game)
+        found = jax.jit(way(solved))(game)
         for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
             np.testing.assert_allclose(one, other, atol=1e-11)
 

@@ -113,7 +113,7 @@ def test_payoffs_and_outcomes_have_derivatives_too():
     game = LinearCournot(cost=(1.0, 2.0, 6.0))
     _closely(jax.jit(jax.jacrev(solved))(game), jax.jit(jax.jacrev(closed))(game))
     gradient = jax.grad(lambda game: _solve(game).outcomes["welfare"])(game)
-    _closely(gradient, jax.grad(lambda game: closed(game)[1]["welfare"])(game))
+    _closely(gradient, jax.jit(jax.grad(lambda game: closed(game)[1]["welfare"]))(game))
 
 
 def test_products_with_tangents_and_cotangents():
@@ -134,7 +134,7 @@ def test_products_with_tangents_and_cotangents():
     linear, moved_again = jax.linearize(research, game)[1](tangent), moved
     np.testing.assert_allclose(linear, moved_again, rtol=1e-12)
     # Where costs are equal, the closed form holds along the other parameters.
-    closed = jax.grad(research_noncooperative)(ResearchSpillovers(spillover=0.2))
+    closed = jax.jit(jax.grad(research_noncooperative))(ResearchSpillovers(spillover=0.2))
     for name in ("intercept", "slope", "spillover", "research_cost", "joint"):
         np.testing.assert_allclose(getattr(jacobian, name)[0], getattr(closed, name), rtol=1e-9)
 
@@ -222,10 +222,10 @@ def test_bounds_that_depend_on_parameters(game, closed):
         return {"q": closed(game)}
 
     np.testing.assert_allclose(_strategies(game)["q"], closed(game), rtol=1e-12)
-    first = jax.jacfwd(known)(game)
+    first = jax.jit(jax.jacfwd(known))(game)
     _closely(FORWARD(game), first)
     _closely(REVERSE(game), first)
-    _closely(FORWARD_OVER_REVERSE(game), jax.jacfwd(jax.jacfwd(known))(game))
+    _closely(FORWARD_OVER_REVERSE(game), jax.jit(jax.jacfwd(jax.jacfwd(known)))(game))
 
 
 class PowerCost(Game):

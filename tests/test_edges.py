@@ -175,3 +175,21 @@ def test_a_signature_differs_where_the_program_decides_differently(name):
     np.testing.assert_array_equal(differ(signs[:3], signs[1:]), [False, True, False])
     one = {"order", "sort", "floor", "sign"}  # Both places in the order change; of whole numbers parity is kept only.
     assert name in one or bool(differ_once(signs[1], signs[2]))
+
+
+def test_a_decision_that_counts_twice_is_one():
+    def how(x):
+        right = x > 0.5
+        return jnp.where(right, x, 0.0) + jnp.where(right, 1.0, x)
+
+    (_, low), (_, high) = (with_signature(how, jnp.asarray(x)) for x in (0.2, 0.8))
+    assert bool(differ(low, high)) and bool(differ_once(low, high))
+
+
+@pytest.mark.parametrize("count", [31, 32, 33, 100])
+def test_no_single_decision_is_lost_among_many(count):
+    places = jnp.arange(float(count)) + 0.5
+    rows = jnp.arange(count + 1.0)
+    _, signs = jax.vmap(lambda x: with_signature(lambda x: jnp.sum(jnp.where(x > places, 1.0, 0.0)), x))(rows)
+    assert len(np.unique(np.asarray(signs[:, 0]))) == count + 1
+    assert differ_once(signs[1:], signs[:-1]).all()

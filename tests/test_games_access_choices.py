@@ -46,11 +46,11 @@ def test_three_equilibria_past_the_tipping_point():
     game = NetworkAdoption(mass=(1.0,), need=(1.0,), network_externality=1.5, price=1.2)
     critical = 0.2 / (1.4 - 2.2 / 3)
     np.testing.assert_allclose(equilibria(game).total_usage, [0.0, critical, 2.0], rtol=1e-14)
-    welfare = []
+    welfare, outcomes = [], jax.jit(lambda strategy: game.outcomes(strategy))
     for total in (0.0, critical, 2.0):
         strategy = {"usage": jnp.full(1, total), "expected_usage": jnp.full(1, total)}
         assert largest_gain(game, {name: np.asarray(value) for name, value in strategy.items()}) <= 1e-14
-        welfare.append(float(game.outcomes(strategy)["welfare"]))
+        welfare.append(float(outcomes(strategy)["welfare"]))
     assert welfare == sorted(welfare)
     before = NetworkAdoption(mass=(1.0,), need=(1.0,), network_externality=0.8, price=1.2)
     assert np.sum(np.isfinite(equilibria(before).total_usage)) == 1

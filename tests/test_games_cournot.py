@@ -67,7 +67,7 @@ def test_linear_equilibrium_satisfies_the_first_order_conditions(intercept, slop
 
 def test_linear_equilibrium_has_the_derivatives_of_the_active_firms():
     cost = jnp.asarray([1.0, 1.0, 6.0])  # two firms with equal costs, one out
-    slopes = jax.jacfwd(linear_cournot_equilibrium, argnums=2)(jnp.asarray(10.0), jnp.asarray(2.0), cost)
+    slopes = jax.jit(jax.jacfwd(linear_cournot_equilibrium, argnums=2))(jnp.asarray(10.0), jnp.asarray(2.0), cost)
     np.testing.assert_allclose(slopes, np.array([[-2, 1, 0], [1, -2, 0], [0, 0, 0]]) / 6, atol=1e-15)
 
 

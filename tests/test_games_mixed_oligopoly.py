@@ -62,7 +62,7 @@ def test_prices_against_quantities_at_equal_costs():
             )
             return [x["welfare"] for x in found], [x["profit"][-1] for x in found]
 
-        welfare, profit = jax.vmap(both)(gammas)
+        welfare, profit = jax.jit(jax.vmap(both))(gammas)
         assert (welfare[0] > welfare[1]).all(), private
         flips.append(bool((profit[0] < profit[1]).any()))
     assert flips == [False, False, True, True]

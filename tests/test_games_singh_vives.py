@@ -101,7 +101,7 @@ def test_no_firm_of_two_gains_from_another_price_in_any_region(weaker, price, se
 @pytest.mark.parametrize("price", [(0.4, 0.5, 0.45), (0.2, 0.9, 0.5)], ids=["all sell", "one is out"])
 def test_consumer_surplus_falls_with_a_price_by_the_quantity(price):
     game = SinghVivesBertrand(value=(1.0, 1.0, 1.0), cost=(0.0,) * 3, substitutability=0.8)
-    slope = jax.grad(lambda p: game.outcomes({"price": p})["consumer_surplus"])(jnp.asarray(price))
+    slope = jax.jit(jax.grad(lambda p: game.outcomes({"price": p})["consumer_surplus"]))(jnp.asarray(price))
     np.testing.assert_allclose(slope, -game.outcomes({"price": jnp.asarray(price)})["quantity"], atol=1e-14)
 
 

@@ -24,6 +24,7 @@ COMMON = {"competition": 0.6, "edge": 0.05, "edge_persistence": 0.7, "openness_c
 
 research = eqx.filter_jit(research_in_space)
 gains = eqx.filter_jit(gains_in_space)
+shut_out_by = eqx.filter_jit(lambda game, x: game.outcomes({"research": x})["shut_out"])
 
 
 def at(game, **fields):
@@ -94,7 +95,7 @@ def test_nobody_gains_by_a_deviation_from_the_closed_form(fields, shut_out):
     game = OpenSourcingInSpace(positions=SCATTERED, owner_share=0.6, decay=1.5, **fields)
     x = research(game)
     assert largest_gain(game, {"research": np.asarray(x)}) < 1e-12
-    assert game.outcomes({"research": x})["shut_out"] == shut_out
+    assert shut_out_by(game, x) == shut_out
 
 
 def test_without_an_equilibrium_at_first_order_conditions_there_is_no_number():

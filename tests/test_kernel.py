@@ -26,6 +26,7 @@ from nashgrid.solver._axes import knobs
 from nashgrid.solver._devices import How, Limit, kernel_of
 from nashgrid.solver._kernel import Addressed, Kernel, kernel
 from nashgrid.solver._kernel_ir import UnsupportedError
+from nashgrid.solver._kernel_read import traced, written
 from nashgrid.solver._lowering import over_lanes
 from nashgrid.solver._retry import FIRST_STEPS
 from tests.test_lowering import FUNCTIONS, SIZES
@@ -192,6 +193,50 @@ def test_branches_are_those_of_vmap_whoever_takes_them():
     rows = np.random.default_rng(0).uniform(0.1, 3.9, (200, 2))
     rows[:64, 0] = 0.05  # Whole vectors of lanes that go the same way.
     same(made(function, rows), jax.vmap(function, in_axes=(None, 0))((), rows), 16 * ULP)
+
+
+def test_branches_that_change_nothing_in_some_lanes_keep_what_was_there():
+    """In loops, in other branches, with results that are not used, and where the state does not change at all."""
+
+    def function(_, row):
+        x, y = row
+
+        def unfinished(state):
+            return (state[0] > 0.1) & (state[3] < 20)
+
+        def step(state):
+            a, b, never, count = state
+            same, moved = lambda a, b, n: (a, b, n), lambda a, b, n: (0.7 * a, b + a, n * jnp.exp(b))
+            nested = lambda a, b, n: lax.cond(b > 1.0, same, moved, a, b, n)  # noqa: E731
+            a, b, never = lax.cond(a > y, nested, lambda a, b, n: (a - 0.3, b, n), a, b, never)
+            a, b, never = lax.cond(count % 2 == 0, same, nested, a, b, never)
+            return (*lax.cond(b > 2.0, lambda a, b: (a, b), lambda a, b: (0.5 * a, y), a, b), never, count + 1)
+
+        a, b, _, count = lax.while_loop(unfinished, step, (x, y, x, jnp.int32(0)))
+        return a, b, count, lax.cond(x > y, lambda a: a, lambda a: a + 1.0, a)
+
+    rows = np.random.default_rng(0).uniform(0.0, 3.0, (200, 2))
+    same(made(function, rows), jax.vmap(function, in_axes=(None, 0))((), rows), 16 * ULP)
+
+
+def test_what_nobody_asks_for_is_not_written():
+    """Neither what a derivative computes on its way to a comparison, nor rows of a loop that are known or the same."""
+    row = jax.ShapeDtypeStruct((2,), np.float64)
+
+    def compared(_, x):
+        return jax.jvp(lambda x: jnp.where(x[0] / x[1] > 1.0, x[0], x[1]), (x,), (x,))[1]
+
+    def rows(_, x):
+        step = lambda c, k: (c * x[0], (c, c, jnp.float64(3.0)))  # noqa: E731
+        return lax.scan(step, x[1], jnp.arange(1000.0))[1]
+
+    assert _text(compared, row).count("fdiv") == 1
+    assert _text(rows, row).count("alloca") == 1  # Of three columns that are asked for, and one that is not.
+
+
+def _text(function, row):
+    closed, _ = traced(function, (), row)
+    return written(closed, (), row, MOST).text
 
 
 def test_powers_at_infinity_and_of_one_are_those_of_vmap():

@@ -51,7 +51,7 @@ def test_a_discrete_stage():
     axes = {"transport": np.linspace(0.023, 0.823, 11), "opening_cost": [0.0, 0.02, 0.04]}
     share = (0.35, 0.25)
     transport, cost = (jnp.asarray(x.reshape(-1)) for x in np.meshgrid(*axes.values(), indexing="ij"))
-    gains = jax.vmap(lambda t, f: two_owner_gains(OwnersOpenSourcing(share, transport=t, opening_cost=f)))
+    gains = jax.jit(jax.vmap(lambda t, f: two_owner_gains(OwnersOpenSourcing(share, transport=t, opening_cost=f))))
     (a, b), (c, d) = (np.asarray(gain).T for gain in gains(transport, cost))
     # Neither, the second, the first or both open.
     pure = np.stack([(a < 0) & (b < 0), (b > 0) & (c < 0), (a > 0) & (d < 0), (c > 0) & (d > 0)], axis=-1)

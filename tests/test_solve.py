@@ -26,6 +26,7 @@ from nashgrid.solver import (
     Status,
     parameter,
     solve,
+    sweep,
 )
 from nashgrid.solver._conditions import conditions_of
 from nashgrid.solver._layout import layout_of
@@ -383,6 +384,21 @@ def test_parameters_that_cannot_be_started_are_refused_by_name():
         solve(LinearCournot(cost=(np.nan, 1.0)))
     status = solve(LinearCournot(cost=(np.nan, 1.0)), throw=False).status
     assert int(status) == Status.nonfinite
+
+
+class Worthless(LinearCournot):
+    """First-order conditions hold at the usual quantities, where the payoffs are infinite."""
+
+    def payoff(self, s):
+        return super().payoff(s) + jnp.log(self.slope - 1.0)
+
+
+@pytest.mark.parametrize("method", [Newton(), BestResponse(), GradientPlay()], ids=lambda m: type(m).__name__)
+def test_infinite_payoffs_are_no_equilibrium_whatever_their_slopes(method):
+    game = Worthless(slope=1.0)
+    assert int(solve(game, method, tol=1e-6, certify=False, throw=False).status) == Status.nonfinite
+    found = sweep(game, {"slope": [1.0, 1.5]}, method=method, tol=1e-6, certify=False, progress=False)
+    assert found.status.values.tolist() == [Status.nonfinite, Status.first_order]
 
 
 def test_derivatives_of_the_batch_are_those_of_its_lanes():

@@ -15,10 +15,12 @@ import numpy as np
 import pytest
 import xarray as xr
 import zarr
+from zarr.codecs import ZstdCodec
 
 from nashgrid.solver import GameError, Newton, Status, StoreError
 from nashgrid.solver import _run as run_module
 from nashgrid.solver import _store as store_module
+from nashgrid.solver._chunks import replace
 from nashgrid.solver._store import Store
 from nashgrid.solver._sweep import sweep
 from tests.small_games import Duopoly
@@ -34,26 +36,23 @@ from nashgrid.solver import _store
 from nashgrid.solver._sweep import sweep
 from tests.small_games import Duopoly
 
-path, blocks, where = sys.argv[1], int(sys.argv[2]), sys.argv[3]
-write, mark, done = _store.Store.write, _store._set, []
+path, block, where = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+write, mark = _store.write_chunk, _store._set
 
 
-def dying_in_the_data(self, k, results):
-    if where == "data" and len(done) == blocks:
-        region = self.grid.region(k)
-        self.group["steps"][region] = results["steps"].reshape([s.stop - s.start for s in region])
+def dying_in_the_data(root, array, region, values):
+    write(root, array, region, values)
+    if where == "data" and array.name == "/payoff" and region[0].start == block:
         os.kill(os.getpid(), signal.SIGKILL)
-    write(self, k, results)
 
 
 def dying_before_the_ledger(folder, k):
-    if where == "ledger" and len(done) == blocks:
+    if where == "ledger" and k == block:
         os.kill(os.getpid(), signal.SIGKILL)
     mark(folder, k)
-    done.append(k)
 
 
-_store.Store.write, _store._set = dying_in_the_data, dying_before_the_ledger
+_store.write_chunk, _store._set = dying_in_the_data, dying_before_the_ledger
 axes = {"cost[0]": np.linspace(0, 12, 9), "intercept": np.linspace(8, 14, 7)}
 sweep(Duopoly(), axes, store=path, chunk=10, method=Newton(), certify=False)
 """
@@ -104,23 +103,35 @@ def test_a_finished_store_is_not_computed_again(kept, monkeypatch):
     sweep(Duopoly(), AXES, store=kept, **QUICK)
 
 
-def run_script(folder, name, blocks, where):
+def run_script(folder, name, block, where):
     script = folder / "script.py"
     script.write_text(FILE)
-    command = [sys.executable, script, folder / name, str(blocks), where]
+    command = [sys.executable, script, folder / name, str(block), where]
     return subprocess.run(
         command, env=os.environ | {"JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)}, timeout=300
     ).returncode
 
 
-def test_a_sweep_that_is_killed_twice_goes_on_to_the_same_bytes(tmp_path):
-    assert run_script(tmp_path, "stopped.zarr", 3, "data") == -signal.SIGKILL
-    assert Store(tmp_path / "stopped.zarr").done().sum() == 3
-    assert run_script(tmp_path, "stopped.zarr", 2, "ledger") == -signal.SIGKILL
-    assert Store(tmp_path / "stopped.zarr").done().sum() == 5
-    assert run_script(tmp_path, "stopped.zarr", -1, "never") == 0
+def whole_blocks(path, kept):
+    """How many blocks the ledger of an unfinished store names, each of which is as in the finished one."""
+    done = np.flatnonzero(Store(path).done())
+    for array in ("q", "payoff", "price", "status", "steps"):
+        for k in done:
+            files = [p.relative_to(kept) for p in (kept / array / "c" / str(k)).rglob("*") if p.is_file()]
+            assert files and all(filecmp.cmp(path / f, kept / f, shallow=False) for f in files)
+    return len(done)
+
+
+def test_a_sweep_that_is_killed_twice_goes_on_to_the_same_bytes(tmp_path, kept):
+    path = tmp_path / "stopped.zarr"
+    assert run_script(tmp_path, path.name, 3, "data") == -signal.SIGKILL
+    first = whole_blocks(path, kept)
+    assert 2 <= first <= 4 and not Store(path).done()[3]  # All but those in flight, of which the fourth may be done.
+    assert run_script(tmp_path, path.name, 6, "ledger") == -signal.SIGKILL
+    assert first < whole_blocks(path, kept) < 9 and not Store(path).done()[6]
+    assert run_script(tmp_path, path.name, -1, "never") == 0
     assert run_script(tmp_path, "whole.zarr", -1, "never") == 0
-    assert same_files(tmp_path / "stopped.zarr", tmp_path / "whole.zarr")
+    assert same_files(path, tmp_path / "whole.zarr")
 
 
 def test_an_unfinished_store_reads_as_not_computed(tmp_path, monkeypatch, kept):
@@ -144,25 +155,72 @@ def test_automatic_blocks_go_on_with_the_blocks_of_the_store(tmp_path, monkeypat
     assert same_files(tmp_path / "map.zarr", kept)
 
 
+@pytest.mark.parametrize("where", ["_set", "write_chunk"])
 @pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), PermissionError("read-only")])
-def test_a_disk_that_cannot_be_written(tmp_path, monkeypatch, error, kept):
-    marks = []
+def test_a_disk_that_cannot_be_written(tmp_path, monkeypatch, error, where, kept):
+    write = getattr(store_module, where)
 
-    def full(folder, k):
-        if len(marks) == 2:
+    def full(*what):
+        fails = what[1] == 2 if where == "_set" else what[1].name == "/price" and what[2][0].start == 2
+        if fails:
             raise error
-        marks.append(k)
-        mark(folder, k)
+        write(*what)
 
-    mark = store_module._set
-    monkeypatch.setattr(store_module, "_set", full)
+    monkeypatch.setattr(store_module, where, full)
     with pytest.raises(StoreError, match="Nothing that was finished is lost") as raised:
         sweep(Duopoly(), AXES, store=tmp_path / "map.zarr", **QUICK)
     assert str(error) in str(raised.value)
     monkeypatch.undo()
-    assert Store(tmp_path / "map.zarr").done().sum() == 2
+    done = Store(tmp_path / "map.zarr").done()
+    assert done[:2].all() and not done[2] and not done[5:].any()
+    whole_blocks(tmp_path / "map.zarr", kept)
     sweep(Duopoly(), AXES, store=tmp_path / "map.zarr", **QUICK)
     assert same_files(tmp_path / "map.zarr", kept)
+
+
+def test_what_is_not_written_wholly_is_not_there(tmp_path, monkeypatch):
+    def half(file, content):
+        with file.open("wb") as begun:
+            begun.write(content[:3])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    replace(tmp_path / "folder" / "file", b"before")
+    monkeypatch.setattr(Path, "write_bytes", half)
+    with pytest.raises(OSError, match="No space"):
+        replace(tmp_path / "folder" / "file", b"after")
+    assert [p.read_bytes() for p in (tmp_path / "folder").iterdir()] == [b"before"]
+
+
+def test_points_count_as_done_when_they_are_written(tmp_path, monkeypatch):
+    written, counted, mark = [], [], store_module._set
+
+    class Bar(run_module.Progress):
+        def add(self, points, solved):
+            counted.append(points)
+            assert sum(counted) <= 7 * len(written)
+
+    monkeypatch.setattr(run_module, "Progress", Bar)
+    monkeypatch.setattr(store_module, "_set", lambda folder, k: (mark(folder, k), written.append(k)))
+    sweep(Duopoly(), AXES, store=tmp_path / "map.zarr", **QUICK)
+    assert sum(counted) == 63
+
+
+def test_a_store_of_an_earlier_version_is_gone_on_with(tmp_path, monkeypatch, kept):
+    monkeypatch.setattr(store_module, "COMPRESSOR", "auto")
+    stopping_after(monkeypatch, 4, KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        sweep(Duopoly(), AXES, store=tmp_path / "map.zarr", **QUICK)
+    monkeypatch.undo()
+    result = sweep(Duopoly(), AXES, store=tmp_path / "map.zarr", **QUICK)
+    xr.testing.assert_identical(result.load(), xr.open_zarr(kept, chunks=None).load())
+    assert {type(codec) for codec in Store(tmp_path / "map.zarr").arrays["q"].compressors} == {ZstdCodec}
+
+
+@pytest.mark.parametrize("chunk", [1, 4, 5, 63])
+def test_blocks_of_any_shape_are_read_as_they_were_written(tmp_path, chunk):
+    options: dict[str, Any] = {**QUICK, "chunk": chunk, "sensitivity": ("intercept",)}
+    stored = sweep(Duopoly(), AXES, store=tmp_path / "map.zarr", **options)
+    xr.testing.assert_identical(stored.load(), sweep(Duopoly(), AXES, **options))
 
 
 def test_shards_fill_one_store(tmp_path, kept):
