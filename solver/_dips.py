@@ -13,6 +13,7 @@ from jaxtyping import Array, Bool, Float, Int
 from . import _numpy as jnp
 from ._each import each
 from ._only_if import only_if
+from ._samples import HALVINGS
 
 _AHEAD = np.array([0.0, 0.25, 0.5])
 """How far towards the top every sample is followed: far, as a hill is on the way from everything behind it."""
@@ -23,9 +24,9 @@ _TOGETHER = 512
 
 
 def samples_of(joint: int, count: int) -> int:
-    """How many samples are to be followed for so many strategies, with `joint` ones for two of them: hills are the
-    narrower in the box the more there are."""
-    return joint * 2 ** (count - 2)
+    """How many samples are to be followed for so many strategies, where a search in one part of the box has `joint`: as
+    many as searches in all parts, and twice as many with more than two strategies, where hills are narrower in it."""
+    return joint * 2 ** (HALVINGS + (count > 2))
 
 
 def dips(

@@ -12,7 +12,7 @@ from ._low_discrepancy import low_discrepancy, low_discrepancy_steps
 _FINEST = 10
 _FARTHEST = 10
 _NEAREST = 5
-_HALVINGS = 4
+HALVINGS = 4
 """Into how many parts, as a power of two, the strategies of a firm are cut where the search is repeated: half of that
 for a single strategy."""
 
@@ -30,12 +30,12 @@ def parts_of(count: int, *, alike: bool = False) -> tuple[np.ndarray, np.ndarray
     """Where the parts of a firm's strategies begin and how wide they are, as shares, by part and strategy: all of
     them first, then a grid, or `alike` for all strategies."""
     if alike:
-        number = 2**_HALVINGS
+        number = 2**HALVINGS
         begin = np.concatenate([[0.0], np.arange(number) / number])
         width = np.concatenate([[1.0], np.full(number, 1.0 / number)])
         shape = number + 1, count
         return np.broadcast_to(begin[:, None], shape), np.broadcast_to(width[:, None], shape)
-    halvings = _HALVINGS if count > 1 else _HALVINGS - 1
+    halvings = HALVINGS if count > 1 else HALVINGS - 1
     sides = [2 ** len(range(c, halvings, count)) for c in range(count)]
     corners = np.stack(np.meshgrid(*[np.arange(n) / n for n in sides], indexing="ij"), axis=-1).reshape(-1, count)
     begin = np.concatenate([np.zeros((1, count)), corners])
