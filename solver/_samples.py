@@ -2,16 +2,17 @@
 
 from typing import NamedTuple
 
+import jax
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from . import _numpy as jnp
-from ._low_discrepancy import low_discrepancy
+from ._low_discrepancy import low_discrepancy, low_discrepancy_steps
 
 _FINEST = 10
 _FARTHEST = 10
 _NEAREST = 5
-_HALVINGS = 4
+HALVINGS = 4
 """Into how many parts, as a power of two, the strategies of a firm are cut where the search is repeated: half of that
 for a single strategy."""
 
@@ -29,12 +30,12 @@ def parts_of(count: int, *, alike: bool = False) -> tuple[np.ndarray, np.ndarray
     """Where the parts of a firm's strategies begin and how wide they are, as shares, by part and strategy: all of
     them first, then a grid, or `alike` for all strategies."""
     if alike:
-        number = 2**_HALVINGS
+        number = 2**HALVINGS
         begin = np.concatenate([[0.0], np.arange(number) / number])
         width = np.concatenate([[1.0], np.full(number, 1.0 / number)])
         shape = number + 1, count
         return np.broadcast_to(begin[:, None], shape), np.broadcast_to(width[:, None], shape)
-    halvings = _HALVINGS if count > 1 else _HALVINGS - 1
+    halvings = HALVINGS if count > 1 else HALVINGS - 1
     sides = [2 ** len(range(c, halvings, count)) for c in range(count)]
     corners = np.stack(np.meshgrid(*[np.arange(n) / n for n in sides], indexing="ij"), axis=-1).reshape(-1, count)
     begin = np.concatenate([np.zeros((1, count)), corners])
@@ -96,8 +97,20 @@ def in_box(here, lower, upper, size, count, begin, width, shift=None):
     share = jnp.asarray(low_discrepancy(count, here.shape[0]), here.dtype)
     share = share if shift is None else (share + shift[None, :]) % 1.0
     share = begin[None, :] + width[None, :] * share
+    placed = jax.vmap(_placed, in_axes=(0, 0, None, None, None, None))
+    return placed(share, np.arange(count) % 2 == 0, here, lower, upper, size)
+
+
+def one_in_box(number: Int[Array, ""], here, lower, upper, size):
+    """One of the points of `in_box` in the whole box."""
+    steps = jnp.asarray(low_discrepancy_steps(here.shape[0]), here.dtype)
+    share = (0.5 + (number + 1).astype(here.dtype) * steps) % 1.0
+    return _placed(share, number % 2 == 0, here, lower, upper, size)
+
+
+def _placed(share, wide, here, lower, upper, size):
+    """The point at these shares of the box if it is to be `wide` and there is one, else of what is around `here`."""
     bounded = jnp.isfinite(upper - lower)
-    wide = jnp.where(bounded, lower, 0.0)[None, :] + share * jnp.where(bounded, upper - lower, 0.0)[None, :]
-    near = jnp.clip(here[None, :] + size[None, :] * (4.0 * share - 2.0), lower[None, :], upper[None, :])
-    even = jnp.asarray(np.arange(count) % 2 == 0)[:, None]
-    return jnp.where(even & bounded[None, :], wide, near)
+    over = jnp.where(bounded, lower, 0.0) + share * jnp.where(bounded, upper - lower, 0.0)
+    near = jnp.clip(here + size * (4.0 * share - 2.0), lower, upper)
+    return jnp.where(wide & bounded, over, near)

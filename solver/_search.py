@@ -19,13 +19,14 @@ from jaxtyping import Array, Bool, Float, Int
 from . import _numpy as jnp
 from ._alike import alike
 from ._conditions import Conditions
+from ._dips import dips, samples_of
 from ._each import each, in_blocks
 from ._edges import beside_edges
 from ._errors import GameError
 from ._feasible import Feasible
 from ._game import Game
-from ._hills import HILLS, bends_often, best_hill, first_largest, highest_hills, picked, summit
-from ._samples import Line, around, in_box, over_bounds, parts_of, ridge
+from ._hills import bends_often, best_hill, first_largest, highest_hills, picked, summit
+from ._samples import Line, around, in_box, one_in_box, over_bounds, parts_of, ridge
 from ._search_many import MANY_OWN, Own, look_at_many, rows_of
 from ._signature import with_signature
 
@@ -151,15 +152,18 @@ def _deviation(
         near = functools.partial(feasible.nearest, firm, place, lower=lower, upper=upper, size=size)
         return jax.vmap(near)(points)
 
+    def sample(number):
+        return confine(one_in_box(number, here, lower, upper, size)[None, :])[0]
+
     parts = parts_of(count, alike=count > MANY_OWN)
     # A payoff that contains an equilibrium is too long to be in a program as often as it is wanted at once.
-    every_of = each if judged is not conditions.game else lambda function, rows: jax.vmap(function)(rows)
+    every_of = each if judged is not conditions.game or count > 1 else lambda function, rows: jax.vmap(function)(rows)
 
-    def look(k, begin, width) -> tuple[Deviation, Bool[Array, ""], Bool[Array, ""]]:
+    def look(number, begin, width) -> tuple[Deviation, Bool[Array, ""], Bool[Array, ""]]:
         """Search one part of the firm's strategies; whether the payoff seems to have several hills there, and whether
         the gain is such that the profile is no equilibrium, whatever else there is."""
         # Points around `here` are not the same twice.
-        nearer = jnp.exp2(-k.astype(here.dtype) / len(parts[0]))
+        nearer = jnp.exp2(-number.astype(here.dtype) / len(parts[0]))
         half = search.points // 2
         lines = [
             Line(
@@ -205,10 +209,10 @@ def _deviation(
             starts.append((hill.own, hill.value, hill.spacing * size))
         reach = 0.25 * jnp.minimum(size, upper - lower)
         for points, heights in zip(box, values[-1:], strict=False):
-            for k, hill in enumerate(highest_hills(heights, count)):
-                if k % HILLS:
-                    rough |= jnp.any(hill)
-                starts.append((*picked(hill, points, heights), jnp.where(jnp.any(hill), reach, 0.0)))
+            tops = [(*picked(hill, points, heights), jnp.any(hill)) for hill in highest_hills(heights, count)]
+            starts += [(own, height, jnp.where(there, reach, 0.0)) for own, height, there in tops]
+            ways = [(own, there) for own, _, there in tops]
+            rough |= dips(lambda own: judge(own)[0], sample, samples_of(search.joint, count), ways, here, number == 0)
 
         def climb(start):
             own, value, step = start
@@ -239,7 +243,7 @@ def _deviation(
             gain = jnp.maximum(top - value, gain)
         return Deviation(best, gain, defined, highest), rough, gain > _PLENTY * highest
 
-    def look_at_all(k, begin, width) -> tuple[Deviation, Bool[Array, ""], Bool[Array, ""]]:
+    def look_at_all(number, begin, width) -> tuple[Deviation, Bool[Array, ""], Bool[Array, ""]]:
         """`look` for many strategies."""
         value, climb = (
             functools.partial(payoff_in, conditions.game),
@@ -251,9 +255,21 @@ def _deviation(
             real = jnp.any(pick, axis=1)
             later = (row[:, None] == row[None, :]) & (place_in_row[:, None] <= place_in_row[None, :]) & real[None, :]
         own = Own(
-            here, lower, upper, size, steepest, later, sharp, judge, value, confine, functools.partial(climb, value)
+            here,
+            lower,
+            upper,
+            size,
+            steepest,
+            later,
+            sharp,
+            sample,
+            judge,
+            value,
+            confine,
+            functools.partial(climb, value),
         )
-        *found, rough = look_at_many(own, search.points, search.joint, feasible is not None, edges, k, begin, width)
+        of_search = search.points, search.joint, feasible is not None, edges
+        *found, rough = look_at_many(own, *of_search, number, begin, width)
         deviation = Deviation(*found)
         return deviation, rough, deviation.gain > _PLENTY * deviation.seen
 

@@ -14,10 +14,11 @@ from typing import NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from . import _numpy as jnp
 from ._alike import alike
+from ._dips import dips, samples_of
 from ._each import each
 from ._edges import beside_edges
 from ._hills import HILLS, bends_often, best_hill, first_largest, highest_hills, picked, separate_hills, summit
@@ -30,6 +31,8 @@ MANY_OWN = 4
 """Strategies of a firm; more than so many are searched as here."""
 _ALL_CLIMBED = 10
 """Strategies of a firm up to which every hill found is climbed."""
+_FOLLOWED = 7
+"""Strategies of a firm up to which enough samples to see most hills by are followed to where the firm is."""
 _CLIMBED = 3
 """Hills of each kind that are climbed with more strategies, the highest ones."""
 _CLIMBS = 64
@@ -48,6 +51,8 @@ class Own(NamedTuple):
     """Which strategies come after each one in the same row of an array, itself included; None if rows have no more."""
     sharp: Bool[Array, " own"] | None
     """Those at a kink."""
+    sample: Callable[[Int[Array, ""]], Float[Array, " own"]]
+    """By number, in the box of all strategies."""
     judge: Callable[[Float[Array, " own"]], tuple[Float[Array, ""], Signature]]
     payoff: Callable[[Float[Array, " own"]], Float[Array, ""]]
     confine: Callable[[Float[Array, "point own"]], Float[Array, "point own"]]
@@ -128,11 +133,15 @@ def look_at_many(
     part = slice(at, at + half)
     ahead = best_hill(straight.points, values[part], tried[part], straight.spacing, straight.here, value)
     rough |= ahead.there
-    for j, hill in enumerate(highest_hills(values[at + half :], count, shift, most=_ALL_CLIMBED + 1)):
-        if j % HILLS and count <= _ALL_CLIMBED:
-            # In more dimensions the points are too few to be each other's neighbours.
-            rough |= jnp.any(hill)
-        begun.append((hill, tried[at + half :], values[at + half :]))
+    hills = highest_hills(values[at + half :], count, shift, most=_ALL_CLIMBED + 1)
+    tops = [(hill, tried[at + half :], values[at + half :]) for hill in hills]
+    begun += tops
+    if count <= _FOLLOWED:
+        ways = [(picked(*top)[0], jnp.any(top[0])) for top in tops]
+        rough |= dips(lambda at: own.judge(at)[0], own.sample, samples_of(joint, count), ways, here, k == 0)
+    elif count <= _ALL_CLIMBED:
+        # With even more the points are too few to be each other's neighbours.
+        rough |= functools.reduce(jnp.logical_or, map(jnp.any, hills[1::HILLS]))
     singly = [(*picked(*one), jnp.where(jnp.any(one[0]), reach, 0.0)) for one in begun]
     singly.append((ahead.own, ahead.value, jnp.where(ahead.there, reach, 0.0)))
     starts.append(tuple(jnp.stack(parts) for parts in zip(*singly, strict=True)))
