@@ -68,7 +68,7 @@ def _rule(primals, tangents, *, search, max_steps, final, tol, kinks):
     d_bound = jnp.where(jax.lax.stop_gradient(z - lower <= upper - z), d_lower, d_upper)
     d_bound = jnp.where(free, 0.0, d_bound)
     d_z = conditions_of(game, layout, z.dtype).moved(point, by_game, d_bound, free)
-    valid = jax.lax.stop_gradient(found.residual <= tol)
+    valid = jax.lax.stop_gradient((found.residual <= tol) & jnp.all(lower <= upper))
     if kinks:
         # There the conditions hold by what JAX calls a derivative, if at all. (Twice: computed once more, the residual
         # may differ in its last digits.)

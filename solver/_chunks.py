@@ -34,11 +34,18 @@ def write_chunk(root: Path, array: zarr.Array, region: tuple[slice, ...], values
         whole = np.full(array.chunks, array.fill_value, whole.dtype)
         whole[tuple(slice(0, n) for n in values.shape)] = values
     where = tuple(s.start // n for s, n in zip(inside, array.chunks, strict=True))
-    replace(root / array.path / array.metadata.encode_chunk_key(where), _BLOSC.encode(whole))
+    replace(root / array.path, array.metadata.encode_chunk_key(where), _BLOSC.encode(whole))
 
 
-def replace(file: Path, content: bytes) -> None:
-    """Write a file in one step, so that a kill leaves the old one or the new one."""
+def replace(folder: Path, name: str, content: bytes) -> None:
+    """Write a file in or below a folder in one step, so that a kill leaves the old one or the new one.
+
+    Raises:
+        FileNotFoundError: the folder is not there (any more).
+    """
+    if not folder.is_dir():
+        raise FileNotFoundError(f"the folder {folder} is gone")
+    file = folder / name
     file.parent.mkdir(parents=True, exist_ok=True)
     part = file.with_name(f".{file.name}.{uuid.uuid4().hex}")
     try:

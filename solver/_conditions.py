@@ -6,7 +6,6 @@ Newton step on the own payoff, and makes the active-set test independent of unit
 """
 
 import functools
-from collections.abc import Callable
 from typing import NamedTuple
 
 import equinox as eqx
@@ -18,7 +17,7 @@ from . import _numpy as jnp
 from ._each import rolling
 from ._game import Game
 from ._krylov import MANY, solve_once
-from ._layout import Layout, bounds_of, own_blocks, shared_size, strategy_scale
+from ._layout import Layout, bounds_of, own_blocks, per_scale, shared_size, strategy_scale
 from ._linear import largest_eigenvalue, own_diagonal, solve
 from ._rows import by_rows, reversible
 from ._status import Status
@@ -32,6 +31,7 @@ class Point(NamedTuple):
     """A profile with the first-order conditions and their Jacobian there."""
 
     z: Float[Array, " strategy"]
+    payoff: Float[Array, " firm"]
     gradient: Float[Array, " strategy"]
     curvature: Float[Array, " strategy"]
     """h."""
@@ -62,17 +62,32 @@ class Conditions(eqx.Module):
 
     def gradient(self, z: Float[Array, " strategy"]) -> Float[Array, " strategy"]:
         """Every strategy's derivative of its owner's payoff."""
+        return self.gradient_and_payoffs(z)[0]
+
+    def gradient_and_payoffs(
+        self, z: Float[Array, " strategy"]
+    ) -> tuple[Float[Array, " strategy"], Float[Array, " firm"]]:
+        """`gradient`, and the payoffs themselves."""
+
+        def twice(z):
+            payoff = self.payoffs(z)
+            return payoff, payoff
+
         chooses = np.asarray(self.layout.owner)[None, :] == np.arange(self.layout.firms)[:, None]
-        return jnp.sum(jnp.where(chooses, jax.jacfwd(self.payoffs)(z), 0.0), axis=0)
+        slopes, payoff = jax.jacfwd(twice, has_aux=True)(z)
+        return jnp.sum(jnp.where(chooses, slopes, 0.0), axis=0), payoff
 
     def at(self, z: Float[Array, " strategy"]) -> Point:
         """The conditions at z, with all that a Newton step needs."""
 
         many = z.shape[0] > MANY and reversible(self.payoffs, self.layout, z.dtype)
-        gradient, jacobian = _row_by_row(self, z) if many else _with_jacobian(self.gradient, z)
+        if many:
+            (gradient, jacobian), payoff = _row_by_row(self, z), self.payoffs(z)
+        else:
+            gradient, payoff, jacobian = _with_jacobian(self, z)
         curvature = own_curvature(gradient, jacobian)
         target, free, scale, residual = own_targets(z, gradient, curvature, self.lower, self.upper, self.layout)
-        return Point(z, gradient, curvature, jacobian, target, free, scale, scale, residual)
+        return Point(z, payoff, gradient, curvature, jacobian, target, free, scale, scale, residual)
 
     @property
     def trial_steps(self) -> int:
@@ -118,30 +133,35 @@ class Conditions(eqx.Module):
 
 
 def _with_jacobian(
-    function: Callable[[Float[Array, " n"]], Float[Array, " n"]], z: Float[Array, " n"]
-) -> tuple[Float[Array, " n"], Float[Array, "n n"]]:
-    """A function and its Jacobian at z, in forward mode, which every payoff has."""
+    conditions: Conditions, z: Float[Array, " n"]
+) -> tuple[Float[Array, " n"], Float[Array, " firm"], Float[Array, "n n"]]:
+    """The gradient, the payoffs and the gradient's Jacobian at z, in forward mode, which every payoff has."""
     if z.shape[0] > (_AT_ONCE if rolling() < 2 else 1):
-        value, along = jax.linearize(function, z)
-        return value, jax.lax.map(along, jnp.eye(z.shape[0], dtype=z.dtype)).T
+        gradient, along, payoff = jax.linearize(conditions.gradient_and_payoffs, z, has_aux=True)
+        return gradient, payoff, jax.lax.map(along, jnp.eye(z.shape[0], dtype=z.dtype)).T
 
     def twice(z):
-        value = function(z)
-        return value, value
+        gradient, payoff = conditions.gradient_and_payoffs(z)
+        return gradient, (gradient, payoff)
 
-    jacobian, value = jax.jacfwd(twice, has_aux=True)(z)
-    return value, jacobian
+    jacobian, (gradient, payoff) = jax.jacfwd(twice, has_aux=True)(z)
+    return gradient, payoff, jacobian
+
+
+def _gradient_and_jacobian(conditions: Conditions, z: Float[Array, " n"]):
+    gradient, _, jacobian = _with_jacobian(conditions, z)
+    return gradient, jacobian
 
 
 @eqx.filter_custom_jvp
 def _row_by_row(conditions: Conditions, z: Float[Array, " n"]) -> tuple[Float[Array, " n"], Float[Array, "n n"]]:
     """The same of own derivatives; differentiated by columns, as the choice between the two has no way back."""
-    return by_rows(conditions.payoffs, conditions.layout, z, lambda z: _with_jacobian(conditions.gradient, z))
+    return by_rows(conditions.payoffs, conditions.layout, z, lambda z: _gradient_and_jacobian(conditions, z))
 
 
 @_row_by_row.def_jvp
 def _rule(primals, tangents):
-    return eqx.filter_jvp(lambda conditions, z: _with_jacobian(conditions.gradient, z), primals, tangents)
+    return eqx.filter_jvp(_gradient_and_jacobian, primals, tangents)
 
 
 def own_targets(
@@ -156,7 +176,7 @@ def own_targets(
     ahead = own_newton(z, gradient, curvature, layout)
     target = jnp.clip(ahead, lower, upper)
     scale = strategy_scale(z, target, lower, upper, layout)
-    residual = jnp.max(jnp.abs(target - z) * (1.0 / scale))
+    residual = 0.25 * jnp.max(jnp.abs(target - z) * per_scale(scale))
     # A payoff that is linear has no interior maximum to step to, only a way to go.
     sloped = jnp.abs(gradient) >= curvature * _limit(z, layout)
     return target, (ahead > lower) & (ahead < upper) & ~sloped, scale, residual

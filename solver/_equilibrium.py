@@ -152,8 +152,8 @@ def _search(
 
         def look(z: Float[Array, " strategy"], residual, finite) -> tuple[Float[Array, ""], Bool[Array, ""]]:
             del residual, finite
-            residual = conditions.at(z).residual
-            return residual, jnp.isfinite(residual) & jnp.all(jnp.isfinite(conditions.payoffs(z)))
+            point = conditions.at(z)
+            return point.residual, jnp.isfinite(point.residual) & jnp.all(jnp.isfinite(point.payoff))
 
         known = jnp.asarray(end.exact if final is True else end.exact | ~(final | (end.steps < max_steps)))
         keep = lambda z, residual, finite: (residual, finite)  # noqa: E731

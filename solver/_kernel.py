@@ -126,6 +126,7 @@ class Running:
         self._taken = taken = np.zeros(1, np.int64)
         at, counter = _address(columns), _address(taken)
         block = _BLOCK if kernel.lines > _SHORT else min(_LONG_BLOCK, max(_BLOCK, stride // (8 * cores())))
+        block = -(-block // kernel.lanes) * kernel.lanes  # What is computed together has one writer.
 
         def part(used: tuple[Any, ...]) -> None:
             kernel._call(shared.addresses, at, outs.addresses, stride, counter, block)

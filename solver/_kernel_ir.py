@@ -320,12 +320,13 @@ class Branch:
             if old is x or (old is None and (is_known(x) or x.depth <= outer.depth)):
                 made.append(x)
                 continue
-            if (name, text) not in joined:
+            key = name, text, x.dtype
+            if key not in joined:
                 incoming = f"[{name}, %{region.block}], [{text}, %{before}]"
-                joined[name, text] = outer.value(f"phi {vector_type(x.dtype)} {incoming}", x.dtype)
+                joined[key] = outer.value(f"phi {vector_type(x.dtype)} {incoming}", x.dtype)
                 if old is not None:
-                    self.outside.unless[id(joined[name, text])] = joined[name, text], self.outside.active, old
-            made.append(joined[name, text])
+                    self.outside.unless[id(joined[key])] = joined[key], self.outside.active, old
+            made.append(joined[key])
         return made
 
 

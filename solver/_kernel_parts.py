@@ -42,6 +42,8 @@ class Parts:
         self._made: dict[Any, _Part] = {}
         self.numbers = self._count(closed.jaxpr)
         """How many numbers are computed by all that is written out."""
+        self.shared = any(count > 1 for count in self._calls.values())
+        """Whether there are any."""
 
     def _count(self, jaxpr: Any) -> int:
         """Count calls and numbers, those of a program once, however often it is called itself."""

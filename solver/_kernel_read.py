@@ -203,11 +203,12 @@ def _store(elements: Instructions, k: int, value: Value) -> None:
 
 
 def _read(elements: Instructions, closed: ClosedJaxpr, arguments: Sequence[Value]) -> list[Value]:
-    return _read_all(elements, pruned(closed), arguments)
+    # Without what only some of its callers ask for, a program would be another one for each of them.
+    return _read_all(elements, closed if _PARTS.get().shared else pruned(closed), arguments)
 
 
 def _read_all(elements: Instructions, closed: ClosedJaxpr, arguments: Sequence[Value]) -> list[Value]:
-    """A program in which nothing is left that nobody asks for."""
+    """A program from which nothing is to be left out."""
 
     def known(constant: Any) -> Value:
         if isinstance(constant, Tracer):

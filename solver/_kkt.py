@@ -85,6 +85,7 @@ class KKT(Conditions):
         tie = jnp.where(np.eye(len(z), dtype=bool), jnp.concatenate([none, weight])[:, None], 0.0)
         return Point(
             z,
+            self.payoffs(z),
             gradient,
             jnp.concatenate([h, dual.weight]),
             jacobian - tie,

@@ -147,11 +147,17 @@ def strategy_scale(
     floor = 1e-6 * jnp.where(jnp.isfinite(width), width, 1.0)
     shared = shared_size(size, layout)
     own = jnp.where(jnp.isfinite(width) & (width < shared), width, shared)
-    return jnp.maximum(_larger(floor, own), jnp.finfo(z.dtype).tiny)
+    return jnp.maximum(_larger(floor, own), 4.0 * float(jnp.finfo(z.dtype).tiny))
+
+
+def per_scale(scale: Float[Array, " n"]) -> Float[Array, " n"]:
+    """Four over a scale. One over the largest numbers there are is denormal, and processors may take it for zero."""
+    return 4.0 / scale
 
 
 def _larger(x: Float[Array, " n"], y: Float[Array, " n"]) -> Float[Array, " n"]:
-    """The larger one; y if either is NaN: one instruction, where what passes on both takes three."""
+    """The larger one; y if either is NaN: one instruction, where what passes on both takes three. What is measured by
+    a scale is NaN itself where the scale should be."""
     return jnp.where(x > y, x, y)
 
 

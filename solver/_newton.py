@@ -16,6 +16,7 @@ from . import _numpy as jnp
 from ._alike import alike
 from ._conditions import Conditions, Point
 from ._extrapolate import extrapolation
+from ._layout import per_scale
 from ._method import Iterate, Method, Steps, iterate
 from ._only_if import only_if
 
@@ -52,7 +53,7 @@ class _Search(NamedTuple):
     step: Float[Array, " strategy"]
     length: Float[Array, ""]
     per_scale: Float[Array, " strategy"]
-    """One over the scale at `base`."""
+    """Of the scale at `base`."""
     allowed: Float[Array, ""]
     base_residual: Float[Array, ""]
     wait: Int[Array, ""]
@@ -97,9 +98,9 @@ def newton(
             residual=jnp.where(done, point.residual, infinity),
             finite=jax.lax.cond(
                 done,
-                lambda z, before: jnp.all(jnp.isfinite(conditions.payoffs(z))),
-                lambda z, before: before,
-                point.z,
+                lambda payoff, before: jnp.all(jnp.isfinite(payoff)),
+                lambda payoff, before: before,
+                point.payoff,
                 state.finite,
             ),
             concave=conditions.concave(point),
@@ -136,7 +137,7 @@ def _next(
     # that two points cannot alternate for ever.
     lower = point.residual < search.allowed
     # On the way to an equilibrium at zero, strategies shrink as fast as their distance to it.
-    shrunk = jnp.max(jnp.abs(point.target - point.z) * search.per_scale) < _SHRUNK * search.base_residual
+    shrunk = jnp.max(jnp.abs(point.target - point.z) * search.per_scale) < 4.0 * _SHRUNK * search.base_residual
     good = finite & (lower | shrunk | (search.length <= _SHORTEST))
     if conditions.trial_steps:
         good = good | (finite & (steps < conditions.trial_steps))
@@ -161,7 +162,7 @@ def _next(
         base=base,
         step=step,
         length=length,
-        per_scale=jnp.where(good, 1.0 / point.scale, search.per_scale),
+        per_scale=jnp.where(good, per_scale(point.scale), search.per_scale),
         allowed=jnp.where(good, jnp.maximum(point.residual, search.base_residual), search.allowed),
         base_residual=jnp.where(good, point.residual, search.base_residual),
         # Tried again only after as many steps more: what never helps costs a few of hundreds.

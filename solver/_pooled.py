@@ -104,7 +104,7 @@ class Pooling(Conditions):
         curvature = curvature_of(gradient, diagonal + jnp.sum(left * rise, axis=0))
         target, free, scale, residual = own_targets(z, gradient, curvature, self.lower, self.upper, self.layout)
         rows = jnp.concatenate([diagonal[None, :], left, rise])
-        return Point(z, gradient, curvature, rows, target, free, scale, scale, residual)
+        return Point(z, self.payoffs(z), gradient, curvature, rows, target, free, scale, scale, residual)
 
     def jacobian(self, point: Point) -> LowRank:
         """The rows of a point as the matrix that they are."""

@@ -154,7 +154,7 @@ def _layout(path: Path, schema: Schema, grid: Grid, here: Fingerprint) -> None:
 
 def _set(folder: Path, k: int) -> None:
     """Set element `k` of the ledger in one step, so that a kill leaves it either set or not."""
-    replace(folder / str(k), b"\x01")
+    replace(folder.parent, f"{folder.name}/{k}", b"\x01")
 
 
 def _short(error: BaseException) -> str:

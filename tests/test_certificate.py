@@ -311,6 +311,7 @@ class Ramp(Game):
 @pytest.mark.parametrize("method", METHODS, ids=["default", "newton"])
 def test_a_strategy_that_grows_without_end_is_unbounded(method):
     assert int(solve(Ramp(), method, throw=False).status) == Status.unbounded
+    assert int(solve(Ramp(), method, certify=False, throw=False).status) == Status.unbounded
     np.testing.assert_array_equal(solve(Ramp(upper=3.0), method).strategy["x"], 3.0)
     np.testing.assert_array_equal(solve(Ramp(slope=-1.0, upper=3.0), method).strategy["x"], 0.0)
 

@@ -138,6 +138,21 @@ def test_a_program_that_is_needed_at_several_places_is_written_once(monkeypatch)
         np.testing.assert_allclose(found, known, rtol=1e-12)
 
 
+def test_a_program_that_is_needed_at_several_places_is_one_though_callers_ask_for_different_parts(monkeypatch):
+    def both(_, x):
+        return _root(x[0], x[1])[0], _root(x[1], x[0])[1]
+
+    monkeypatch.setattr(_kernel_parts, "_LONG", 6)
+    row, rows = jax.ShapeDtypeStruct((2,), np.float64), np.random.default_rng(0).uniform(0.5, 9.0, (37, 2))
+    text = written(traced(both, (), row)[0], (), row, 10_000).text
+    assert text.count("define internal") == 1 and text.count("} @part") == 3
+    built = kernel(both, (), row, 10_000)
+    assert built is not None
+    wanted = jax.jit(jax.vmap(lambda x: both((), x)))(rows)
+    for found, known in zip(built.run((), rows), wanted, strict=True):
+        np.testing.assert_allclose(found, known, rtol=1e-12)
+
+
 def test_rows_are_a_loop_where_the_program_would_be_long():
     row, rows = jax.ShapeDtypeStruct((2,), np.float64), np.random.default_rng(0).uniform(0.5, 9.0, (9, 2))
 

@@ -4,6 +4,7 @@ import errno
 import filecmp
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -184,11 +185,26 @@ def test_what_is_not_written_wholly_is_not_there(tmp_path, monkeypatch):
             begun.write(content[:3])
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    replace(tmp_path / "folder" / "file", b"before")
+    replace(tmp_path, "folder/file", b"before")
     monkeypatch.setattr(Path, "write_bytes", half)
     with pytest.raises(OSError, match="No space"):
-        replace(tmp_path / "folder" / "file", b"after")
+        replace(tmp_path, "folder/file", b"after")
     assert [p.read_bytes() for p in (tmp_path / "folder").iterdir()] == [b"before"]
+
+
+@pytest.mark.parametrize("part", ["", "price", "ledger"])
+def test_a_store_that_goes_away_is_not_made_anew_without_what_it_was(tmp_path, monkeypatch, part):
+    path, mark = tmp_path / "map.zarr", store_module._set
+
+    def going(folder, k):
+        mark(folder, k)
+        if k == 2:
+            shutil.rmtree(path / part)
+
+    monkeypatch.setattr(store_module, "_set", going)
+    with pytest.raises(StoreError, match="is gone"):
+        sweep(Duopoly(), AXES, store=path, **QUICK)
+    assert not (path / part).exists()
 
 
 def test_points_count_as_done_when_they_are_written(tmp_path, monkeypatch):
