@@ -5,6 +5,7 @@ one is. So a payoff that falls on such a way has other hills, or a bent ridge. T
 higher says less: with several strategies samples on any ridge are so, and those on the slope of a hill are not.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -19,8 +20,8 @@ _AHEAD = np.array([0.0, 0.25, 0.5])
 """How far towards the top every sample is followed: far, as a hill is on the way from everything behind it."""
 _ALL_THE_WAY = np.concatenate([[0.0], 2.0 ** np.arange(-9.0, -4.0), np.arange(1, 17) / 17, [1.0]])
 """Where it is looked at on the way from those that may be tops themselves: closer together at first."""
-_TOGETHER = 512
-"""Samples that are followed together."""
+_TOGETHER, _ROW = 512, 4096
+"""Samples that are followed together, and most that are in one row: kernels have no longer ones."""
 
 
 def samples_of(joint: int, count: int) -> int:
@@ -37,15 +38,19 @@ def dips(
     here: Float[Array, " own"],
     wanted: Bool[Array, ""],
 ) -> Bool[Array, ""]:
-    """Whether the payoff falls at first on the way from one of `count` samples to `here`, or anywhere on the way from
-    one of the `tops`, those that there are; False if it is not `wanted`."""
+    """Whether the payoff falls at first on the way from one of `count` samples (or a few more) to `here`, or anywhere
+    on the way from one of the `tops`, those that there are; False if it is not `wanted`."""
+    row = min(count, _ROW)
 
     def look(starts, there, here):
         def falls(start: Float[Array, " own"], shares: np.ndarray) -> Bool[Array, ""]:
             way = start[None, :] + jnp.asarray(shares, here.dtype)[:, None] * (here - start)[None, :]
             return _falls(each(payoff, way))
 
-        ahead = each(lambda k: falls(sample(k), _AHEAD), np.arange(count, dtype=np.int32), min(_TOGETHER, count))
+        def ahead_of(k: Int[Array, ""]) -> Bool[Array, ""]:
+            return functools.reduce(jnp.logical_or, [falls(sample(k + b), _AHEAD) for b in range(0, count, row)])
+
+        ahead = each(ahead_of, np.arange(row, dtype=np.int32), min(_TOGETHER, row))
         whole = each(lambda start: falls(start, _ALL_THE_WAY), starts)
         return jnp.any(ahead) | jnp.any(whole & there)
 

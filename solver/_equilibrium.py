@@ -155,9 +155,9 @@ def _search(
             point = conditions.at(z)
             return point.residual, jnp.isfinite(point.residual) & jnp.all(jnp.isfinite(point.payoff))
 
-        known = jnp.asarray(end.exact if final is True else end.exact | ~(final | (end.steps < max_steps)))
+        looked = jnp.asarray(end.exact if final is True else end.exact | ~(final | (end.steps < max_steps)))
         keep = lambda z, residual, finite: (residual, finite)  # noqa: E731
-        residual, finite = jax.lax.cond(known, keep, look, end.z, end.residual, known)
+        residual, finite = jax.lax.cond(looked, keep, look, end.z, end.residual, looked)
         status = _status(conditions, begin, end.z, finite, residual <= tol, None, tol)
         record = {"certificate": None, "status": status, "steps": end.steps}
         return Found(end.z, residual, record)
