@@ -27,7 +27,8 @@ def sweeper(name: str, method: Method, search: GlobalSearch | None) -> Competito
 
     def prepare(case: Case, points: Float[np.ndarray, "point parameter"]) -> Prepared:
         where = knobs(case.game, tuple(case.columns), "axes")
-        keep = (case.strategy, *(EVIDENCE if search else ()))
+        strategy = case.strategy  # Asking for it asks JAX for bounds, which takes as long as some thousand points.
+        keep = (strategy, *(EVIDENCE if search else ()))
         how = How(where, (), method, TOLERANCE, MAX_STEPS, search, keep)
         made: list[Any] = []
         compile_s = timed(lambda: made.append(kernel_of(case.game, how)))
@@ -50,7 +51,7 @@ def sweeper(name: str, method: Method, search: GlobalSearch | None) -> Competito
                     found.append(passes.finish(*started.popleft())[0])
             found += [passes.finish(*each)[0] for each in started]
             # Points are the last axis in memory.
-            z, status = [each[case.strategy].T for each in found], [each["status"] for each in found]
+            z, status = [each[strategy].T for each in found], [each["status"] for each in found]
             z, status = (x[0] if len(x) == 1 else np.concatenate(x, axis=-1) for x in (z, status))
             return Answer(z.T, None if search is None else status == int(Status.successful))
 
