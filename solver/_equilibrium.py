@@ -155,6 +155,7 @@ def _search(
             point = conditions.at(z)
             return point.residual, jnp.isfinite(point.residual) & jnp.all(jnp.isfinite(point.payoff))
 
+        # Nobody need look again at what a method has seen to be one, or at what another pass will solve.
         looked = jnp.asarray(end.exact if final is True else end.exact | ~(final | (end.steps < max_steps)))
         keep = lambda z, residual, finite: (residual, finite)  # noqa: E731
         residual, finite = jax.lax.cond(looked, keep, look, end.z, end.residual, looked)
