@@ -43,14 +43,26 @@ def replace(folder: Path, name: str, content: bytes) -> None:
     Raises:
         FileNotFoundError: the folder is not there (any more).
     """
-    if not folder.is_dir():
-        raise FileNotFoundError(f"the folder {folder} is gone")
     file = folder / name
-    file.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        _below(folder, file.parent)
+    except FileNotFoundError:
+        raise FileNotFoundError(f"the folder {folder} is gone") from None
     part = file.with_name(f".{file.name}.{uuid.uuid4().hex}")
     try:
         part.write_bytes(content)
         os.replace(part, file)
-    except BaseException:
+    except BaseException as error:
         part.unlink(missing_ok=True)
+        if not folder.is_dir():
+            raise FileNotFoundError(f"the folder {folder} is gone") from error
         raise
+
+
+def _below(folder: Path, inner: Path) -> None:
+    """Make the folder `inner` and those between, but not `folder` itself, which may go away meanwhile."""
+    if inner == folder:
+        folder.stat()
+    elif not inner.is_dir():
+        _below(folder, inner.parent)
+        inner.mkdir(exist_ok=True)
