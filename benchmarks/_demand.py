@@ -54,7 +54,7 @@ def _counted(given: Task) -> dict[str, float | None]:
         devices_module._kernel.cache_clear()
         if made is None:
             return dict.fromkeys(("flop", "quotients", "bytes", "steps"))
-        lanes = KernelLanes(given.problem, made, MAX_STEPS, COUNTED, final=True)
+        lanes = KernelLanes(given.problem, made, MAX_STEPS, COUNTED)
         steps = []
         for part in np.split(points, SAMPLE):
             steps.append(lanes.finish(lanes.start(part), part)["steps"])

@@ -102,7 +102,8 @@ def measured(name: str, count: int) -> list[dict[str, Any]]:
     how = How(knobs(game, (hard, "size[0]", "size[1]"), "axes"), (), method, TOLERANCE, MAX_STEPS, search)
     width = min(count, default_width(kernel_of(game, how)))
     passes = TwoPasses(game, how, width)
-    given = {share: points(count if share < 1.0 else max(count // 20, 1), share) for share in SHARES}
+    # Column by column, as a sweep makes them.
+    given = {share: np.asfortranarray(points(count if share < 1.0 else max(count // 20, 1), share)) for share in SHARES}
     found: dict[float, dict[str, np.ndarray]] = {}
     cost_s: dict[float, list[float]] = {share: [] for share in SHARES}
     for _ in range(1 + REPETITIONS):

@@ -128,7 +128,7 @@ def solved(given: Task, points: np.ndarray, found: dict[str, Any]) -> dict[str, 
 def _on_cores(given: Task) -> tuple[Callable[[], dict[str, Any]], Any]:
     made = kernel_of(given.problem, given.how)
     assert made is not None
-    lanes, points = KernelLanes(given.problem, made, MAX_STEPS, POINTS, final=True), given.points(POINTS)
+    lanes, points = KernelLanes(given.problem, made, MAX_STEPS, POINTS), given.points(POINTS)
 
     def call() -> dict[str, Any]:
         return lanes.finish(lanes.start(points), points)

@@ -10,14 +10,14 @@ import dataclasses
 import functools
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import numpy as np
 from jax.sharding import AxisType, Mesh
 from jax.sharding import PartitionSpec as P
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from . import _numpy as jnp
 from ._aggregative import AggregativeGame
@@ -32,6 +32,7 @@ from ._layout import Layout, layout_of
 from ._lowering import OverLanes
 from ._search_many import MANY_OWN
 from ._solution import Equilibrium
+from ._status import Status
 
 _TOGETHER = 64
 """The most points that a processor core solves together: few enough to stay in its cache, and to stop early."""
@@ -54,6 +55,16 @@ class Limit(NamedTuple):
     """Whether what takes that many steps will not be solved again."""
 
 
+class Found(NamedTuple):
+    """What a kernel has found."""
+
+    results: Results
+    left: Bool[np.ndarray, " points"]
+    """Points without what was asked for."""
+    again: int
+    """How many points have been solved twice."""
+
+
 @dataclasses.dataclass(frozen=True)
 class How:
     """All that is fixed in a program besides the structure of the problem; hashable."""
@@ -66,6 +77,12 @@ class How:
     search: Any
     keep: tuple[str, ...] | None = None
     """Names of the variables that are wanted; all if None."""
+
+    def unsolved(self, status: Any) -> Any:
+        """Whether each point lacks an equilibrium, or a first-order point if that is all that was asked for."""
+        # Numbers, not the enumeration, with which comparing costs as much as a solver does.
+        left = status != int(Status.successful)
+        return left if self.search is not None else left & (status != int(Status.first_order))
 
     def solve(self, problem: Problem, limit: "Limit | None" = None) -> Equilibrium:
         """The equilibrium of one problem, in fewer steps if wanted."""
@@ -134,9 +151,14 @@ def _kernel(
     """The kernel, made ready for so many points when it is asked for."""
     static = _static(parts)
 
-    def one(shared: tuple[Any, Limit], values: Float[Array, " axis"]) -> Results:
+    def one(shared: tuple[Any, Limit], values: Float[Array, " axis"]) -> tuple[Results, Bool[Array, ""]]:
         arrays, limit = shared
-        return how.point(eqx.combine(arrays, static), values, limit)
+        problem = eqx.combine(arrays, static)
+        found = how.point(problem, values, limit)
+        left = how.unsolved(found["status"])
+        if isinstance(problem, Game):  # What ends just at the limit may not have ended there.
+            left = left | ((found["steps"] >= limit.steps) & ~limit.final)
+        return found, left
 
     arrays = jax.tree.unflatten(structure, [jax.ShapeDtypeStruct(*leaf) for leaf in leaves])
     shared = arrays, Limit(jax.ShapeDtypeStruct((), jnp.int32), jax.ShapeDtypeStruct((), jnp.bool_))
@@ -145,7 +167,7 @@ def _kernel(
 
     def ready(points: float | None) -> Kernel | None:
         if not made:
-            made.append(kernel(one, shared, row, MOST, math.inf if points is None else points))
+            made.append(kernel(one, shared, row, MOST, math.inf if points is None else points, flagged=True))
         elif made[0] is not None and points is not None:
             made[0].expect(points)
         return made[0]
@@ -214,38 +236,37 @@ def _program(parts: tuple[Any, ...], how: How, on: tuple[Any, ...]) -> tuple[Any
     return jax.jit(mapped), apart
 
 
-class Program(Protocol):
-    """What computes any number of points."""
-
-    max_steps: int
-
-    @property
-    def kind(self) -> str: ...
-
-    def start(self, points: Float[np.ndarray, "points axis"]) -> Any: ...
-    def finish(self, started: Any, points: Float[np.ndarray, "points axis"]) -> Results: ...
-    def memory(self) -> int: ...
-
-
 class KernelLanes:
-    """A kernel of `kernel_of` with the most steps it may take: any number of points. If these are not `final`, what
-    takes as many is left unfinished."""
+    """A kernel of `kernel_of`: any number of points, with at most `max_steps` steps each. What takes `first` steps, if
+    that is given, is left to be solved from its beginning, beside other such points."""
 
     kind = "kernel"
 
-    def __init__(self, problem: Problem, kernel: Kernel, max_steps: int, width: int, final: bool):
-        self.kernel, self.width, self.max_steps = kernel, width, max_steps
-        limit = Limit(np.int32(max_steps), np.bool_(final))
-        self.shared = Addressed(jax.tree.leaves((eqx.partition(problem, eqx.is_array)[0], limit)))
+    def __init__(self, problem: Problem, kernel: Kernel, max_steps: int, width: int, first: int | None = None):
+        self.kernel, self.width = kernel, width
+        self.first = max_steps if first is None else first
+        arrays = eqx.partition(problem, eqx.is_array)[0]
+
+        def shared(limit: Limit) -> Addressed:
+            return Addressed(jax.tree.leaves((arrays, limit)))
+
+        last = shared(Limit(np.int32(max_steps), np.bool_(True)))
+        self.shared = last if first is None else shared(Limit(np.int32(first), np.bool_(False)))
+        self.later = None if first is None else last
 
     def start(self, points: Float[np.ndarray, "points axis"]) -> Running:
         """Begin computing; does not wait."""
-        return self.kernel.start(self.shared, points)
+        return self.kernel.start(self.shared, points, self.later)
+
+    def found(self, started: Running) -> Found:
+        """What `start(points)` has found, and where it has not."""
+        results, left = started.results()
+        return Found(results, left, started.again())
 
     def finish(self, started: Running, points: Float[np.ndarray, "points axis"]) -> Results:
         """The results of `start(points)`."""
         del points
-        return started.results()
+        return self.found(started).results
 
     def memory(self) -> int:
         """Bytes that a block needs."""

@@ -50,18 +50,27 @@ class Kernel:
         row: shape and type of a row.
         most: instructions, more of which take too long to compile.
         points: about how many points are to be computed soon; for few of them it is compiled with less care.
+        flagged: whether the last of the results is a truth value: is the point left, to be computed again?
 
     Raises:
         UnsupportedError: `function` does something that has no instructions, or too much.
     """
 
-    def __init__(self, function: Callable, shared: Any, row: jax.ShapeDtypeStruct, most: int, points: float = math.inf):
+    def __init__(
+        self,
+        function: Callable,
+        shared: Any,
+        row: jax.ShapeDtypeStruct,
+        most: int,
+        points: float = math.inf,
+        flagged: bool = False,
+    ):
         closed, shapes = traced(function, shared, row, most)
         shared = jax.tree.map(lambda x: jax.ShapeDtypeStruct(np.shape(x), x.dtype), shared)
         self.row = row
         self.leaves, self.structure = jax.tree.flatten(shapes)
-        self._key = key(closed, [*jax.tree.leaves(shared), row], most, compiler())
-        self._write = functools.cache(lambda: written(closed, shared, row, most))
+        self._key = key(closed, [*jax.tree.leaves(shared), row], most, flagged, compiler())
+        self._write = functools.cache(lambda: written(closed, shared, row, most, flagged))
         self._codes: list[Code] = []  # What has been replaced may still be running.
         self._expected = 0.0
         self.expect(points)
@@ -88,9 +97,14 @@ class Kernel:
         self._codes.append(code)
         self._call, self.lanes, self.lines = code.call, code.lanes, code.lines
 
-    def start(self, shared: "Addressed", rows: Shaped[np.ndarray, "lanes column"]) -> "Running":
-        """Begin computing the results at many points, at least one; does not wait, and `rows` must stay what it is."""
-        return Running(self, shared, rows)
+    def start(
+        self, shared: "Addressed", rows: Shaped[np.ndarray, "lanes column"], later: "Addressed | None" = None
+    ) -> "Running":
+        """Begin computing the results at many points, at least one; does not wait, and `rows` must stay what it is.
+
+        Points that are flagged are computed once more: `later` is what they share then.
+        """
+        return Running(self, shared, rows, later)
 
     def run(self, shared: Any, rows: Shaped[np.ndarray, "lanes column"]) -> Any:
         """The results at many points, at least one; points first."""
@@ -112,7 +126,9 @@ class Addressed:
 class Running:
     """A call that is being computed."""
 
-    def __init__(self, kernel: Kernel, shared: Addressed, rows: Shaped[np.ndarray, "lanes column"]):
+    def __init__(
+        self, kernel: Kernel, shared: Addressed, rows: Shaped[np.ndarray, "lanes column"], later: Addressed | None
+    ):
         self._parts: list[Future] = []
         self._kernel, self._count = kernel, len(rows)
         stride = max(self._count, kernel.lanes)
@@ -123,13 +139,15 @@ class Running:
             columns[:, : self._count] = rows.T
             columns[:, self._count :] = rows[-1][:, None]
         self._outs = outs = Addressed(np.empty((*leaf.shape, stride), leaf.dtype) for leaf in kernel.leaves)
-        self._taken = taken = np.zeros(1, np.int64)
+        self._taken = taken = np.zeros(2, np.int64)
         at, counter = _address(columns), _address(taken)
         block = _BLOCK if kernel.lines > _SHORT else min(_LONG_BLOCK, max(_BLOCK, stride // (8 * cores())))
         block = -(-block // kernel.lanes) * kernel.lanes  # What is computed together has one writer.
 
         def part(used: tuple[Any, ...]) -> None:
-            kernel._call(shared.addresses, at, outs.addresses, stride, counter, block)
+            kernel._call(
+                shared.addresses, None if later is None else later.addresses, at, outs.addresses, stride, counter, block
+            )
 
         # Whoever has started a call may drop it: each part holds what it uses.
         used = columns, taken
@@ -145,6 +163,10 @@ class Running:
             raise
         every = [x[..., : self._count].transpose(-1, *range(x.ndim - 1)) for x in self._outs.arrays]
         return jax.tree.unflatten(self._kernel.structure, every)
+
+    def again(self) -> int:
+        """How many points were flagged and computed once more; not before there are results."""
+        return int(self._taken[1])
 
     def __del__(self) -> None:
         self._stop()
@@ -162,11 +184,16 @@ def _address(array: np.ndarray) -> int:
 
 
 def kernel(
-    function: Callable, shared: Any, row: jax.ShapeDtypeStruct, most: int, points: float = math.inf
+    function: Callable,
+    shared: Any,
+    row: jax.ShapeDtypeStruct,
+    most: int,
+    points: float = math.inf,
+    flagged: bool = False,
 ) -> Kernel | None:
     """The kernel of a function (see `Kernel`), or None where there can be none."""
     try:
-        return Kernel(function, shared, row, most, points)
+        return Kernel(function, shared, row, most, points, flagged)
     except UnsupportedError:
         return None
     except RuntimeError as error:

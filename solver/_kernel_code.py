@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from ._kernel_ir import UnsupportedError
 from ._kernel_store import found, keep
 
-_CALL = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 3, ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64)
+_CALL = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 4, ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64)
 
 
 class Text(NamedTuple):

@@ -11,8 +11,9 @@ from ._apart import Value, filled
 from ._kernel_ir import Instructions, Region, alive, lanes, scalar_type, vector_type
 
 
-def framed(region: Region) -> str:
-    """The whole text: `region` for some lanes after the others, and all that it needs."""
+def framed(region: Region, again: str = "") -> str:
+    """The whole text: `region` for some lanes after the others, all that it needs, and the function `again` for the
+    points that it leaves, if it may leave any (see `_kernel_again`)."""
     function = region.function
     needs, room = "\n".join(function.needs.values()), "\n  ".join(function.room)
     body = "\n  ".join(alive(region.lines))
@@ -33,29 +34,39 @@ entry:
 end:
   ret void
 }}
-{_BLOCKS}"""
+{again}{_BLOCKS.format(lanes=lanes(), left=_LEFT if again else _WHOLE)}"""
 
 
 # Each core takes the next block that none has taken, without a word to Python, whose lock would make it wait. The last
-# lanes begin where they end with the last point: some points are computed twice, and are the same.
+# lanes begin where they end with the last point: some points are computed twice, and are the same. They are of the same
+# block, so that a point has one writer.
 _BLOCKS = """
-define void @blocks(ptr %shared, ptr %rows, ptr %outs, i64 %stride, ptr %taken, i64 %block) {
+define void @blocks(ptr %shared, ptr %later, ptr %rows, ptr %outs, i64 %stride, ptr %taken, i64 %block) {{
 begin:
   br label %take
 take:
   %first = atomicrmw add ptr %taken, i64 %block monotonic
-  %some = icmp slt i64 %first, %stride
+  %rest = sub i64 %stride, %first
+  %some = icmp sge i64 %rest, {lanes}
   br i1 %some, label %compute, label %end
 compute:
+  %after = sub i64 %rest, %block
+  %others = icmp sge i64 %after, {lanes}
   %beyond = add i64 %first, %block
-  %last = call i64 @llvm.smin.i64(i64 %beyond, i64 %stride)
+  %last = select i1 %others, i64 %beyond, i64 %stride
   call void @kernel(ptr %shared, ptr %rows, ptr %outs, i64 %stride, i64 %first, i64 %last)
-  br label %take
+  {left}
 end:
   ret void
-}
+}}
 declare i64 @llvm.smin.i64(i64, i64)
 """
+_WHOLE = "br label %take"
+_LEFT = """%twice = icmp ne ptr %later, null
+  br i1 %twice, label %look, label %take
+look:
+  call void @again(ptr %later, ptr %rows, ptr %outs, i64 %stride, i64 %first, i64 %last, ptr %taken)
+  br label %take"""
 
 
 def loaded(text: Region, k: int | None, shape: tuple[int, ...], dtype: Any, same: bool) -> Value:

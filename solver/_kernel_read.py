@@ -25,6 +25,7 @@ from ._apart_sums import COMPUTES
 from ._each import rolled
 from ._elements import Element, is_known
 from ._jaxprs import CALLS, called, evaluated, numbers, pruned
+from ._kernel_again import again
 from ._kernel_arithmetic import ARITHMETIC
 from ._kernel_code import Text
 from ._kernel_frame import framed, loaded, store
@@ -72,15 +73,16 @@ def traced(function: Callable, shared: Any, row: Any, most: float = math.inf) ->
     return closed, shapes
 
 
-def written(closed: ClosedJaxpr, shared: Any, row: Any, most: int) -> Text:
-    """The text of a program for LLVM, of at most so many instructions."""
+def written(closed: ClosedJaxpr, shared: Any, row: Any, most: int, flagged: bool = False) -> Text:
+    """The text of a program for LLVM, of at most so many instructions; if `flagged`, its last result says which points
+    it has left unfinished."""
     if any(np.size(x) > _LARGEST for x in jax.tree.leaves(shared)):
         raise UnsupportedError(f"arrays of more than {_LARGEST} entries")
-    text, short = _text(closed, shared, row, most)
+    text, short = _text(closed, shared, row, most, flagged)
     if not short:
         return Text(text, lanes())
     with many_lanes():
-        return Text(_text(closed, shared, row, most)[0], lanes())
+        return Text(_text(closed, shared, row, most, flagged)[0], lanes())
 
 
 _PARTS: ContextVar[Parts] = ContextVar("_PARTS")
@@ -96,7 +98,7 @@ def _parts_of(closed: ClosedJaxpr) -> Iterator[None]:
         _PARTS.reset(token)
 
 
-def _text(closed: ClosedJaxpr, shared: Any, row: Any, most: int) -> tuple[str, bool]:
+def _text(closed: ClosedJaxpr, shared: Any, row: Any, most: int, flagged: bool) -> tuple[str, bool]:
     function = Function(most)
     region = Region(function, 0, "entry")
     with entirely(), _parts_of(closed):
@@ -105,7 +107,7 @@ def _text(closed: ClosedJaxpr, shared: Any, row: Any, most: int) -> tuple[str, b
         given.append(loaded(region, None, row.shape, row.dtype, False))
         for k, value in enumerate(_read(elements, closed, given)):
             store(elements, k, value)
-    return framed(region), function.short
+    return framed(region, again(closed.out_avals, row) if flagged else ""), function.short
 
 
 def _read(elements: Instructions, closed: ClosedJaxpr, arguments: Sequence[Value]) -> list[Value]:

@@ -1,29 +1,28 @@
 """Two passes: a short one for all points, a long one for those that are left.
 
 A batch of loops runs until its slowest point stops, so one hard point would hold up thousands of easy ones, or the
-seven beside it in a kernel. The first pass takes few steps; the points that it leaves without an equilibrium are
+fifteen beside it in a kernel. The first pass takes few steps; the points that it leaves without an equilibrium are
 gathered, solved with everything the method has, and put back in their places. No point is dropped. XLA's program for
 the first pass takes no second attempts either, and the one for the second has small buckets of one fixed size.
 
-A kernel is told when it is called how many steps to take: in the first block few, then what would have been best for
-the block before. What is found does not depend on it: a point that ends in time ends where it would have ended, and one
-that does not is solved again, whatever the first pass says of it. In sequential play the steps of an answer do not tell
-whether all that lead to it ended in time; there a kernel takes one pass.
+A kernel takes both passes in one call (`_kernel_again`), and is told how many steps the first may take: in the first
+block few, then what would have been best for the block before. What is found does not depend on it: a point that ends
+in time ends where it would have ended, and one that does not is solved again, whatever the first pass says of it. In
+sequential play the steps of an answer do not tell whether all that led to it ended in time; there a kernel takes one
+pass.
 """
 
 import dataclasses
 import functools
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 
-from ._devices import How, KernelLanes, Lanes, Program, Results, kernel_of
+from ._devices import How, KernelLanes, Lanes, Results, kernel_of
 from ._game import Game, Problem
 from ._labels import derivative
 from ._method import Method
-from ._status import Status
 
 FIRST_STEPS = 24
 BUCKET = 256
@@ -41,24 +40,15 @@ class TwoPasses:
     """Equilibria at many points, `width` at a time; so many points are `expected` (see `kernel_of`)."""
 
     def __init__(self, problem: Problem, how: How, width: int, expected: float | None = None):
-        self.how = how
-        self.plain = isinstance(problem, Game)
-        # The numbers, not the enumeration, with which comparing costs as much as a solver does.
-        self.good = int(Status.first_order if how.search is None else Status.successful)
-        self.first: Program
-        self.second: Program | None
-        self.adapt: Callable[[int], Program] | None = None
-        self.lanes = 1
-        kernel = kernel_of(problem, how, expected)
+        self.how, self.plain = how, isinstance(problem, Game)
+        self.first: KernelLanes | Lanes
+        kernel, most = kernel_of(problem, how, expected), how.max_steps
         if kernel is not None:
             self.lanes = kernel.lanes
-            most = how.max_steps
-            self.adapt = functools.cache(lambda n: KernelLanes(problem, kernel, n, width, final=n >= most))
-            self.second = self.adapt(most)
-            self.first = self.adapt(min(_BEGIN, most)) if self.plain else self.second
+            self.within = functools.cache(lambda n: KernelLanes(problem, kernel, most, width, n if n < most else None))
+            self.first = self.within(_BEGIN if self.plain else most)
             return
-        steps = min(FIRST_STEPS, how.max_steps)
-        short = dataclasses.replace(how, method=_once(how.method), max_steps=steps)
+        short = dataclasses.replace(how, method=_once(how.method), max_steps=min(FIRST_STEPS, most))
         self.first = Lanes(problem, short, width)
         self.second = Lanes(problem, how, min(BUCKET, width)) if short != how else None
 
@@ -69,42 +59,31 @@ class TwoPasses:
     def finish(self, started: Any, points: Float[np.ndarray, "points axis"]) -> tuple[Results, int]:
         """The results of both passes, and the number of points solved."""
         first, running = started
-        results = first.finish(running, points)
-        status, steps = results["status"], results["steps"]
-        # Arrays of all points are read as seldom as can be, which takes as long as some hundred steps.
-        if status.min() == status.max() == self.good and steps.max() < min(first.max_steps, _CHOICES[0]):
-            return results, len(status)  # Most blocks of easy games.
-        again = status != self.good
-        if self.plain:
-            again |= steps >= first.max_steps
-        left = np.flatnonzero(again)
-        unsolved = self.unsolved(status[left])
-        if self.second not in (None, first):
-            left = left[unsolved | (steps[left] >= first.max_steps) if self.plain else unsolved]
-            unsolved = np.zeros(0, bool)
-            if len(left):
-                found = self.second.finish(self.second.start(points[left]), points[left])
+        if isinstance(first, KernelLanes):
+            results, left, again = first.found(running)
+            failed = np.flatnonzero(left)
+            # If few are left, no vector had better wait for its own; to decide that takes as long as they do.
+            few = first.first <= _CHOICES[0] and again * self.lanes <= _FEW * len(left)
+            if self.plain and not few:
+                self.first = self.within(best_first(results["steps"][:_SAMPLE], self.how.max_steps, self.lanes))
+        else:
+            results = first.finish(running, points)
+            left = self.how.unsolved(results["status"])
+            if self.second is not None and self.plain:
+                left |= results["steps"] >= first.max_steps
+            failed = np.flatnonzero(left)
+            if self.second is not None and len(failed):
+                found = self.second.finish(self.second.start(points[failed]), points[failed])
                 for name, value in found.items():
                     results[name] = _writeable(results[name])
-                    results[name][left] = value
-                unsolved = self.unsolved(found["status"])
-        if self.adapt is not None and self.plain:
-            # If few are left, no vector had better wait for its own; to decide that takes as long as they do.
-            few = first.max_steps <= _CHOICES[0] and len(left) * self.lanes <= _FEW * len(status)
-            stop = None if few else best_first(results["steps"][:_SAMPLE], self.how.max_steps, self.lanes)
-            self.first = first if stop is None else self.adapt(stop)
-        failed = left[unsolved]
+                    results[name][failed] = value
+                failed = failed[self.how.unsolved(found["status"])]
         if len(failed):
             slopes = {derivative(name, knob.name) for name in results for knob in self.how.sensitivity}
             for name in slopes & results.keys():  # A point that is no equilibrium has no derivative.
                 results[name] = _writeable(results[name])
                 results[name][failed] = np.nan
-        return results, len(status) - len(failed)
-
-    def unsolved(self, status: Int[np.ndarray, " points"]) -> Bool[np.ndarray, " points"]:
-        """Whether each point lacks an equilibrium, or a first-order point if that is all that was asked for."""
-        left = status != self.good
-        return left if self.how.search is not None else left & (status != int(Status.successful))
+        return results, len(points) - len(failed)
 
 
 def best_first(steps: Int[np.ndarray, " points"], most: int, lanes: int) -> int:

@@ -93,7 +93,7 @@ def test_the_record_of_a_game_and_its_figure(monkeypatch, tmp_path):
     (row,) = record["rows"]
     # Two firms, two steps and a look at the end: some hundred operations.
     assert 50 < row["flop"] < 1000 and row["steps"] == 2.0 and 0 < row["quotients"] < 20
-    assert row["bytes"] == 8 * (4 + 2) + 4 + 4  # Parameters, quantities, status and steps.
+    assert row["bytes"] == 8 * (4 + 2) + 4 + 4 + 1  # Parameters, quantities, status, steps, and whether it is left.
     peak = record["peak"]
     assert 0 < row["flop_per_s"] < peak["flop_per_s"] and row["bound_by"] in row["bounds_s"]
     assert 0 <= row["residual_max"] <= 1e-14 and row["share_accepted"] == 1.0

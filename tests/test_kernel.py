@@ -324,6 +324,37 @@ def test_many_points_and_several_calls_at_once():
         np.testing.assert_array_equal(total, each[:, 0] + each[:, 1])
 
 
+def _rounds(shared, x):
+    """How often a half has been taken, at most so often; left if it could go on and may be asked again."""
+    most, final = shared
+
+    def halved(state):
+        return state[0] / 2.0, state[1] + 1
+
+    value, steps = lax.while_loop(lambda s: (s[0] > 1.0) & (s[1] < most), halved, (x[0] * x[1], jnp.int32(0)))
+    several = value * jnp.arange(3.0), jnp.zeros((0,)), jnp.float32(value), value > 0.75
+    return (several, steps, jnp.stack([steps > 2, value < 0.75])), (value > 1.0) & ~final
+
+
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 1.0])
+def test_points_that_are_left_are_computed_again_beside_each_other(share):
+    few, many = [Addressed([np.int32(most), np.bool_(final)]) for most, final in ((3, False), (40, True))]
+    shared = jax.ShapeDtypeStruct((), jnp.int32), jax.ShapeDtypeStruct((), jnp.bool_)
+    built = Kernel(_rounds, shared, jax.ShapeDtypeStruct((2,), jnp.float64), MOST, flagged=True)
+    random = np.random.default_rng(0)
+    for count in (1, 15, 16, 17, 255, 257, 4099, 30_001):
+        rows = random.uniform(0.5, 2.0, (count, 2))
+        rows[random.uniform(size=count) < share, 1] = 1e9
+        (wanted, left), at_once = built.start(many, rows).results(), built.start(many, rows)
+        assert not left.any() and at_once.results() and at_once.again() == 0
+        twice = built.start(few, rows, many)
+        same(twice.results(), (wanted, left), 0.0)
+        hard = np.count_nonzero(rows.prod(axis=1) > 8.0)
+        # The last vector has points of the one before it.
+        assert hard <= twice.again() <= hard + built.lanes and wanted[1][rows[:, 1] > 2.0].min(initial=30) > 25
+        np.testing.assert_array_equal(built.start(few, rows).results()[1], rows.prod(axis=1) > 8.0)
+
+
 class Edged(Game):
     """A capacity, and a price below which nothing is earned."""
 
@@ -367,13 +398,14 @@ def test_solvers_are_those_of_vmap(name):
     arrays, static = eqx.partition(game, eqx.is_array)
     built = kernel_of(game, how)
     assert built is not None
-    found = built.run((arrays, Limit(np.int32(how.max_steps), np.bool_(True))), rows)
+    found, left = built.run((arrays, Limit(np.int32(how.max_steps), np.bool_(True))), rows)
     one = jax.vmap(lambda arrays, row: how.point(eqx.combine(arrays, static), row), in_axes=(None, 0))
     wanted = jax.jit(one)(arrays, rows)
     assert found.keys() == wanted.keys()
     np.testing.assert_array_equal(found["status"], wanted["status"])
     solved = np.isin(wanted["status"], (Status.successful, Status.first_order))
     assert solved.sum() > 32
+    np.testing.assert_array_equal(left, ~solved)
     loose = {"residual", "regret", "error"}
     for key in wanted.keys() - loose:
         np.testing.assert_allclose(found[key][solved], wanted[key][solved], rtol=1e-9, atol=1e-10, err_msg=key)
