@@ -43,14 +43,18 @@ def replace(folder: Path, name: str, content: bytes) -> None:
     Raises:
         FileNotFoundError: the folder is not there (any more).
     """
-    if not folder.is_dir():
-        raise FileNotFoundError(f"the folder {folder} is gone")
     file = folder / name
-    file.parent.mkdir(parents=True, exist_ok=True)
     part = file.with_name(f".{file.name}.{uuid.uuid4().hex}")
     try:
+        # Never the folder itself, which may go away at any time.
+        for parent in reversed(file.relative_to(folder).parents[:-1]):
+            (folder / parent).mkdir(exist_ok=True)
         part.write_bytes(content)
         os.replace(part, file)
+    except FileNotFoundError as error:
+        if folder.is_dir():
+            raise
+        raise FileNotFoundError(f"the folder {folder} is gone") from error
     except BaseException:
         part.unlink(missing_ok=True)
         raise
