@@ -22,6 +22,10 @@ def elementwise(elements: Elements, equation: Any, *arguments: Value) -> Value:
     return filled(shape, dtype, made)
 
 
+def _same_bits(elements: Elements, equation: Any, a: Value) -> Value | None:
+    return elementwise(elements, equation, a) if a.dtype.itemsize == out(equation)[1].itemsize else None
+
+
 def _as(a: Value, shape: tuple[int, ...]) -> list[Element]:
     """The elements of an operand that may be a scalar, or have axes of one entry where the result has more."""
     if a.shape == shape:
@@ -153,6 +157,7 @@ def _cumsum(elements: Elements, equation: Any, a: Value) -> Value | None:
 
 COMPUTES: dict[str, Rule] = {
     **dict.fromkeys(ELEMENTWISE, elementwise),
+    "bitcast_convert_type": _same_bits,
     "reduce_sum": _reduce(lax.add_p, lambda x, axes: jnp.sum(x, axes, dtype=x.dtype)),
     "reduce_max": _reduce(lax.max_p, lambda x, axes: jnp.max(x, axes)),
     "reduce_min": _reduce(lax.min_p, lambda x, axes: jnp.min(x, axes)),

@@ -44,25 +44,17 @@ def replace(folder: Path, name: str, content: bytes) -> None:
         FileNotFoundError: the folder is not there (any more).
     """
     file = folder / name
-    try:
-        _below(folder, file.parent)
-    except FileNotFoundError:
-        raise FileNotFoundError(f"the folder {folder} is gone") from None
     part = file.with_name(f".{file.name}.{uuid.uuid4().hex}")
     try:
+        # Never the folder itself, which may go away at any time.
+        for parent in reversed(file.relative_to(folder).parents[:-1]):
+            (folder / parent).mkdir(exist_ok=True)
         part.write_bytes(content)
         os.replace(part, file)
-    except BaseException as error:
+    except FileNotFoundError as error:
+        if folder.is_dir():
+            raise
+        raise FileNotFoundError(f"the folder {folder} is gone") from error
+    except BaseException:
         part.unlink(missing_ok=True)
-        if not folder.is_dir():
-            raise FileNotFoundError(f"the folder {folder} is gone") from error
         raise
-
-
-def _below(folder: Path, inner: Path) -> None:
-    """Make the folder `inner` and those between, but not `folder` itself, which may go away meanwhile."""
-    if inner == folder:
-        folder.stat()
-    elif not inner.is_dir():
-        _below(folder, inner.parent)
-        inner.mkdir(exist_ok=True)

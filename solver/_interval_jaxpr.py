@@ -18,7 +18,7 @@ from jax.extend.core import ClosedJaxpr
 from . import _numpy as jnp
 from ._errors import GameError
 from ._expression import CURVES, Graph
-from ._jaxprs import CALLS, called, evaluated
+from ._jaxprs import called, evaluated
 
 
 class Expressions(NamedTuple):
@@ -51,8 +51,9 @@ def _read(graph: Graph, closed: ClosedJaxpr, arguments: Sequence[Value]) -> list
 
 def _apply(graph: Graph, equation: Any, arguments: list[Value]) -> list[Value]:
     name, params = equation.primitive.name, equation.params
-    if name in CALLS:
-        return _read(graph, called(params), arguments)
+    inner = called(equation)
+    if inner is not None:
+        return _read(graph, inner, arguments)
     kinds = [np.result_type(out.aval.dtype) for out in equation.outvars if isinstance(out.aval, ShapedArray)]
     if narrow := [str(kind) for kind in kinds if kind in _NARROW]:
         raise GameError(f"prove covers payoffs computed in float64; {name!r} computes in {narrow[0]}.")

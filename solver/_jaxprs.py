@@ -1,20 +1,23 @@
 """What readers of jaxprs share: going through the equations, and through those that only call another jaxpr."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
 from jax.core import ShapedArray
-from jax.extend.core import ClosedJaxpr, Literal, jaxprs_in_params
+from jax.extend.core import ClosedJaxpr, Literal
 from jax.interpreters.partial_eval import dce_jaxpr
+
+from ._jax_versions import programs, spelled_out
 
 V = TypeVar("V")
 
-CALLS = (
+_CALLS = (
     "jit",
     "pjit",
     "closed_call",
     "core_call",
+    "eval_jaxpr",
     "custom_jvp_call",
     "custom_vjp_call",
     "checkpoint",
@@ -23,8 +26,11 @@ CALLS = (
 )
 
 
-def called(params: Mapping[str, Any]) -> ClosedJaxpr:
-    """The jaxpr that one of `CALLS` calls, given its parameters."""
+def called(equation: Any) -> ClosedJaxpr | None:
+    """The jaxpr that an equation calls; None if it does not call one."""
+    if equation.primitive.name not in _CALLS:
+        return spelled_out(equation)
+    params = equation.params
     inner = next(params[key] for key in ("jaxpr", "call_jaxpr", "fun_jaxpr") if key in params)
     return inner if isinstance(inner, ClosedJaxpr) else ClosedJaxpr(inner, ())
 
@@ -68,7 +74,7 @@ def pruned(closed: ClosedJaxpr) -> ClosedJaxpr:
 def numbers(jaxpr: Any) -> int:
     """How many numbers a jaxpr computes, those in each of its loops once."""
     return sum(
-        sum(var.aval.size for var in equation.outvars) + sum(map(numbers, jaxprs_in_params(equation.params)))
+        sum(var.aval.size for var in equation.outvars) + sum(map(numbers, programs(equation.params)))
         for equation in jaxpr.eqns
     )
 

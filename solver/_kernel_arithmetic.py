@@ -241,6 +241,11 @@ def convert(s: Instructions, params: dict[str, Any], operands: list[Element]) ->
     return s.region.value(f"{how} {vector_type(old)} {s.text(x)} {to}", new)
 
 
+def bitcast(s: Instructions, x: Element, dtype: Any) -> Register:
+    """The same bits as a number of another type of as many."""
+    return s.region.value(f"bitcast {vector_type(x.dtype)} {s.text(x)} to {vector_type(dtype)}", np.dtype(dtype))
+
+
 def _round(s: Instructions, params: dict[str, Any], operands: list[Element]) -> Element:
     even = params["rounding_method"] == lax.RoundingMethod.TO_NEAREST_EVEN
     return _built_in("roundeven" if even else "round")(s, params, operands)
@@ -277,6 +282,7 @@ ARITHMETIC: dict[str, Emit] = {
     "integer_pow": _integer_pow,
     "select_n": _select_n,
     "convert_element_type": convert,
+    "bitcast_convert_type": lambda s, params, x: bitcast(s, x[0], params["new_dtype"]),
     "floor": _built_in("floor"),
     "ceil": _built_in("ceil"),
     "round": _round,

@@ -27,7 +27,10 @@ _NAMES = re.compile(r"%[\w.]+")
 _LANES: ContextVar[int] = ContextVar("_LANES", default=FEW)
 _ROOM = 2**19
 """Bytes of memory that a call takes on its thread's stack; some systems give a thread not much more."""
-_TYPES = {"f8": "double", "f4": "float", "b1": "i1", "i4": "i32", "i8": "i64", "u4": "i32", "i1": "i8", "u1": "i8"}
+_TYPES = {
+    **{"f8": "double", "f4": "float", "b1": "i1"},
+    **{"i1": "i8", "i4": "i32", "i8": "i64", "u1": "i8", "u4": "i32", "u8": "i64"},
+}
 
 
 def lanes() -> int:

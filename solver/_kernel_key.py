@@ -17,7 +17,8 @@ from jax.core import ShapedArray, Tracer
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
 from . import _numpy as jnp
-from ._jaxprs import CALLS, called
+from ._jax_versions import parameters
+from ._jaxprs import called
 
 _NOWHERE = ("sharding", "out_sharding")
 """Parameters that only say where an array is; a kernel has all in one place."""
@@ -75,11 +76,11 @@ def _described(jaxpr: Jaxpr, known: dict[int, str]) -> str:
 
     lines = [new(jaxpr.invars), new(jaxpr.constvars)]
     for equation in jaxpr.eqns:
-        name, params = equation.primitive.name, equation.params
-        if name in CALLS:
-            how = _closed(called(params), known)
+        name, inner = equation.primitive.name, called(equation)
+        if inner is not None:
+            how = _closed(inner, known)
         else:
-            how = _part({k: v for k, v in params.items() if k not in _NOWHERE}, known)
+            how = _part({k: v for k, v in parameters(equation).items() if k not in _NOWHERE}, known)
         operands = " ".join(map(atom, equation.invars))
         lines.append(f"{name} {how} {operands} {new(equation.outvars)}")
     return "\n".join([*lines, " ".join(map(atom, jaxpr.outvars))])

@@ -12,7 +12,7 @@ import numpy as np
 from jax import lax
 
 from ._elements import Element
-from ._kernel_arithmetic import choose, convert
+from ._kernel_arithmetic import bitcast, choose, convert
 from ._kernel_ir import Emit, Instructions, Register, lanes, vector_type
 
 _F64 = np.dtype(np.float64)
@@ -53,14 +53,10 @@ def _series(s: Instructions, x: Element, coefficients: list[float]) -> Element:
     return total
 
 
-def _bitcast(s: Instructions, x: Element, dtype: Any) -> Register:
-    return s.region.value(f"bitcast {vector_type(x.dtype)} {s.text(x)} to {vector_type(dtype)}", dtype)
-
-
 def _power_of_two(s: Instructions, n: Element) -> Element:
     """2^n for whole n (int64) between -1022 and 1023."""
     biased = s.instruction("add", [n, np.int64(1023)])
-    return _bitcast(s, s.instruction("shl", [biased, np.int64(52)]), _F64)
+    return bitcast(s, s.instruction("shl", [biased, np.int64(52)]), _F64)
 
 
 def _exp(s: Instructions, x: Element) -> Element:
@@ -83,7 +79,7 @@ def _exp2(s: Instructions, x: Element) -> Element:
 def _grown(s: Instructions, rest: Element, shifted: Element) -> Element:
     """2^n exp(rest) for small `rest`; n is in the last bits of `shifted`."""
     grown = _series(s, rest, [1.0 / math.factorial(k) for k in range(13, -1, -1)])
-    whole = s.instruction("sub", [_bitcast(s, shifted, np.int64), np.int64(_SHIFT.view(np.int64))])
+    whole = s.instruction("sub", [bitcast(s, shifted, np.int64), np.int64(_SHIFT.view(np.int64))])
     # In two steps, as 2^n itself may overflow where the result does not.
     half = s.instruction("ashr", [whole, np.int64(1)])
     other = s.instruction("sub", [whole, half])
@@ -93,12 +89,12 @@ def _grown(s: Instructions, rest: Element, shifted: Element) -> Element:
 def _log(s: Instructions, x: Element) -> Element:
     tiny = s.instruction("fcmp olt", [x, _c(2.0**-1022)], np.bool_)
     scaled = choose(s, tiny, s.instruction("fmul", [x, _c(2.0**54)]), x)
-    bits = _bitcast(s, scaled, np.int64)
+    bits = bitcast(s, scaled, np.int64)
     # The mantissa is taken between sqrt(1/2) and sqrt(2).
     offset = np.int64(np.float64(math.sqrt(0.5)).view(np.int64))
     moved = s.instruction("sub", [bits, offset])
     exponent = s.instruction("ashr", [moved, np.int64(52)])
-    mantissa = _bitcast(s, s.instruction("sub", [bits, s.instruction("shl", [exponent, np.int64(52)])]), _F64)
+    mantissa = bitcast(s, s.instruction("sub", [bits, s.instruction("shl", [exponent, np.int64(52)])]), _F64)
     e = convert(s, {"new_dtype": _F64}, [exponent])
     e = s.instruction("fsub", [e, choose(s, tiny, _c(54.0), _c(0.0))])
     f = s.instruction("fsub", [mantissa, _c(1.0)])

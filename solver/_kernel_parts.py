@@ -10,11 +10,12 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from jax.extend.core import ClosedJaxpr, jaxprs_in_params
+from jax.extend.core import ClosedJaxpr
 
 from ._apart import Value, filled
 from ._elements import Element, is_known
-from ._jaxprs import CALLS, called, numbers
+from ._jax_versions import programs
+from ._jaxprs import called, numbers
 from ._kernel_ir import Function, Instructions, Region, Register, alive, vector_type
 from ._kernel_key import described
 
@@ -50,9 +51,9 @@ class Parts:
         count = 0
         for equation in jaxpr.eqns:
             count += sum(var.aval.size for var in equation.outvars)
-            is_call = equation.primitive.name in CALLS
-            for inner in [called(equation.params).jaxpr] if is_call else jaxprs_in_params(equation.params):
-                name = self._name(called(equation.params)) if is_call else None
+            call = called(equation)
+            for inner in programs(equation.params) if call is None else [call.jaxpr]:
+                name = None if call is None else self._name(call)
                 if name is not None:
                     self._calls[name] += 1
                 if name is None or self._calls[name] == 1:

@@ -24,7 +24,8 @@ from ._apart_moves import MOVES
 from ._apart_sums import COMPUTES
 from ._each import rolled
 from ._elements import Element, is_known
-from ._jaxprs import CALLS, called, evaluated, numbers, pruned
+from ._jax_versions import parameters
+from ._jaxprs import called, evaluated, numbers, pruned
 from ._kernel_again import again
 from ._kernel_arithmetic import ARITHMETIC
 from ._kernel_code import Text
@@ -131,13 +132,12 @@ def _read_all(elements: Instructions, closed: ClosedJaxpr, arguments: Sequence[V
 
 
 def _apply(elements: Instructions, equation: Any, arguments: list[Value]) -> list[Value]:
-    name, params = equation.primitive.name, equation.params
-    if name in CALLS:
-        inner = called(params)
+    name, inner = equation.primitive.name, called(equation)
+    if inner is not None:
         found = _PARTS.get().call(elements, inner, arguments, _read_all)
         return _read_all(elements, inner, arguments) if found is None else found
     if name in _CONTROL:
-        return _CONTROL[name](elements, params, arguments)
+        return _CONTROL[name](elements, parameters(equation), arguments)
     if any(var.aval.size > _LARGEST for var in equation.outvars):
         raise UnsupportedError(f"arrays of more than {_LARGEST} entries")
     rule = MOVES.get(name) or COMPUTES.get(name)

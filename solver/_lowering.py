@@ -24,7 +24,8 @@ from ._apart_choices import cond, where
 from ._apart_moves import MOVES
 from ._apart_sums import COMPUTES
 from ._elements import Elements
-from ._jaxprs import CALLS, called, evaluated, numbers
+from ._jax_versions import parameters
+from ._jaxprs import called, evaluated, numbers
 from ._varying import varying_in_scan, varying_in_while
 
 _MOST = 500_000
@@ -85,11 +86,11 @@ def _read(elements: Elements, closed: ClosedJaxpr, arguments: Sequence[Value]) -
 
 
 def _apply(elements: Elements, equation: Any, arguments: list[Value]) -> list[Value]:
-    name, params = equation.primitive.name, equation.params
-    if name in CALLS:
-        return _read(elements, called(params), arguments)
+    name, inner = equation.primitive.name, called(equation)
+    if inner is not None:
+        return _read(elements, inner, arguments)
     if name in _CONTROL:
-        return _CONTROL[name](elements, params, arguments)
+        return _CONTROL[name](elements, parameters(equation), arguments)
     rule = MOVES.get(name) or COMPUTES.get(name)
     found = None if rule is None else rule(elements, equation, *arguments)
     if found is None:

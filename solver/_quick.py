@@ -18,7 +18,7 @@ from jax.core import Tracer
 from . import _numpy as jnp
 from ._check import shaped, structure
 from ._game import Game, Problem
-from ._jaxprs import CALLS, called
+from ._jaxprs import called
 from ._layout import layout_of
 from ._leader import Leader
 from ._path_game import PathGame
@@ -78,6 +78,7 @@ def _few_numbers(jaxpr: Any) -> bool:
         name = equation.primitive.name
         if name in ("while", "scan") or any(atom.aval.size > _NUMBERS for atom in equation.outvars):
             return False
-        if name in CALLS and not _few_numbers(called(equation.params).jaxpr):
+        inner = called(equation)
+        if inner is not None and not _few_numbers(inner.jaxpr):
             return False
     return True

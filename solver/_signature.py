@@ -16,7 +16,8 @@ from jax.extend.core import ClosedJaxpr
 from jaxtyping import Array, Bool, UInt32
 
 from . import _numpy as jnp
-from ._jaxprs import CALLS, called, evaluated, felt, only_shifts
+from ._jax_versions import parameters
+from ._jaxprs import called, evaluated, felt, only_shifts
 
 Signature = UInt32[Array, "*point 2"]
 """A number that differs where any decision differs, of many decisions almost surely, and one in which every decision
@@ -45,9 +46,9 @@ def _read(closed: ClosedJaxpr, arguments: Sequence[Any], decisions: list[Array])
     live = felt(closed.jaxpr)
 
     def apply(equation: Any, inputs: list[Any]) -> list[Any]:
-        primitive, params = equation.primitive, equation.params
-        if primitive.name in CALLS:
-            return _read(called(params), inputs, decisions)
+        primitive, params, inner = equation.primitive, parameters(equation), called(equation)
+        if inner is not None:
+            return _read(inner, inputs, decisions)
         if primitive.name == "scan":
             return _scanned(params, inputs, decisions)
         results = primitive.bind(*inputs, **params)

@@ -16,7 +16,7 @@ from jax.extend.core import Literal
 
 from . import _numpy as jnp
 from ._game import Game
-from ._jaxprs import CALLS, called, felt, only_shifts
+from ._jaxprs import called, felt, only_shifts
 from ._layout import Layout
 
 _MORE = 3
@@ -57,13 +57,13 @@ def _degrees(jaxpr: Any, given: list[int]) -> list[int]:
         inputs = [look(atom) for atom in equation.invars]
         if not any(inputs):
             continue
-        name, params = equation.primitive.name, equation.params
+        name, params, inner = equation.primitive.name, equation.params, called(equation)
         if name in ("custom_jvp_call", "custom_vjp_call"):
             raise _EdgeError
         if only_shifts(equation, live):
             degrees = [_MORE] * len(equation.outvars)
-        elif name in CALLS:
-            degrees = _degrees(called(params).jaxpr, inputs)
+        elif inner is not None:
+            degrees = _degrees(inner.jaxpr, inputs)
         elif name == "scan":
             _degrees(params["jaxpr"].jaxpr, [_MORE] * len(inputs))
             degrees = [_MORE] * len(equation.outvars)

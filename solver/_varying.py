@@ -8,6 +8,8 @@ from typing import Any
 
 from jax.extend.core import Literal
 
+from ._jax_versions import parameters
+
 Bits = list[bool]
 
 
@@ -20,7 +22,7 @@ def varying(jaxpr: Any, bits: Sequence[bool]) -> Bits:
 
     for equation in jaxpr.eqns:
         inputs = [look(atom) for atom in equation.invars]
-        params = equation.params
+        params = parameters(equation)
         if equation.primitive.name == "while":
             nc, nb = params["cond_nconsts"], params["body_nconsts"]
             out = varying_in_while(params, inputs[:nc], inputs[nc : nc + nb], inputs[nc + nb :])[0]

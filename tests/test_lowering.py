@@ -117,9 +117,19 @@ def _derivatives(x):
     return jax.jacfwd(f)(x), jax.jacrev(f)(x), jax.jacfwd(jax.jacfwd(f))(x)
 
 
+def _primitives_of_newer_versions(x):
+    """What some versions of JAX write with primitives that others do not have, their derivatives included."""
+    functions = jnp.log2, jnp.arctanh, lax.erf, lax.erfc, lambda y: jnp.polyval(jnp.array([0.5, -1.0, 2.0], y.dtype), y)
+    near = 0.25 + 0.5 * jax.nn.sigmoid(x)
+    made = [(f(near), jax.jacfwd(f)(near), jax.jacfwd(jax.jacrev(f))(near)) for f in functions]
+    kind = {4: np.uint32, 8: np.uint64}[x.dtype.itemsize]
+    bits = lax.bitcast_convert_type(x, kind)
+    return made, bits, lax.bitcast_convert_type(bits & kind(2**31), x.dtype)
+
+
 FUNCTIONS = (
     _powers, _until, _counted, _branches, _shapes, _places, _sums, _places_that_differ, _sorted, _mixed,
-    _derivatives,
+    _derivatives, _primitives_of_newer_versions,
 )  # fmt: skip
 
 
