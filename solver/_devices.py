@@ -107,6 +107,11 @@ def devices() -> tuple[Any, ...]:
     return tuple(jax.local_devices())
 
 
+def on_host() -> bool:
+    """Whether they are the processor's own cores."""
+    return devices()[0].platform == "cpu"
+
+
 def program(problem: Problem, how: How) -> Any:
     """The compiled function (arrays of the problem, points) -> results; the same object for the same arguments."""
     return _program(_hashable(problem), how, devices())[0]
@@ -118,7 +123,7 @@ def kernel_of(problem: Problem, how: How, points: float | None = None) -> Kernel
     What all points share are the arrays of the problem and a `Limit`, which `how` does not decide. It is made ready for
     so many `points` more if that is given, for many if it has not been used before.
     """
-    if devices()[0].platform != "cpu" or not available() or alone(problem):
+    if not on_host() or not available() or alone(problem):
         return None
     arrays = eqx.partition(problem, eqx.is_array)[0]
     leaves, structure = jax.tree.flatten(arrays)
@@ -195,12 +200,14 @@ def _program(parts: tuple[Any, ...], how: How, on: tuple[Any, ...]) -> tuple[Any
     def one(arrays: Any, values: Float[Array, " axis"]) -> Results:
         return how.point(eqx.combine(arrays, static), values)
 
-    apart = OverLanes(one)
+    host = on_host()
+    apart = OverLanes(one, accelerated=not host)
     mesh = Mesh(np.array(on), ("lanes",), axis_types=(AxisType.Auto,))
 
     def lanes(arrays: Any, values: Float[Array, "lanes axis"]) -> Results:
-        if on[0].platform != "cpu":
-            return jax.vmap(one, in_axes=(None, 0))(arrays, values)
+        if not host:
+            # One point is no lane: it would be taken for what is the same for all points.
+            return apart(arrays, values) if len(values) > 1 else jax.vmap(one, in_axes=(None, 0))(arrays, values)
         some = _at_once(eqx.combine(arrays, static))
         if some == 1:
             return jax.lax.map(functools.partial(one, arrays), values)
@@ -274,9 +281,12 @@ class Lanes:
     def kind(self) -> str:
         """What it is, in words: too long a program is not taken apart."""
         row = jax.ShapeDtypeStruct((self.axes,), jnp.result_type(float))
-        if self._at_once == 1 and devices()[0].platform == "cpu":
+        if self._at_once == 1 and on_host():
             return "one after the other"
-        many = self._at_once == _TOGETHER and _fused() and self.width >= len(devices()) * _APART
+        if on_host():
+            many = self._at_once == _TOGETHER and _fused() and self.width >= len(devices()) * _APART
+        else:
+            many = self.width > len(devices())
         return "arrays taken apart" if many and self._apart.taken_apart(self.arrays, row) else "vmap"
 
     def start(self, points: Float[np.ndarray, "points axis"]) -> Started:
@@ -335,13 +345,13 @@ def _at_once(problem: Problem) -> int:
 
 
 def _together() -> int:
-    if devices()[0].platform != "cpu":
+    if not on_host():
         return 1
     return _APART if _fused() else _TOGETHER
 
 
 def _fused() -> bool:
-    return devices()[0].platform == "cpu" and fuses_loops()
+    return on_host() and fuses_loops()
 
 
 def default_width(kernel: Kernel | None) -> int:
@@ -351,7 +361,7 @@ def default_width(kernel: Kernel | None) -> int:
     if kernel is not None:
         # Python's work for a block, which all cores wait for, is a small part of theirs.
         return 16 * _APART * cores() * min(max(_LINES // kernel.lines, 1), 4)
-    return len(on) * ((16 * _APART if _fused() else 2**11) if on[0].platform == "cpu" else 2**18)
+    return len(on) * ((16 * _APART if _fused() else 2**11) if on_host() else 2**18)
 
 
 def budget() -> int:
