@@ -27,6 +27,7 @@ from ._each import together
 from ._equilibrium import equilibrium
 from ._game import Game, Problem
 from ._kernel import Addressed, Kernel, Running, available, cores, kernel
+from ._kernel_gpu import GpuKernel, GpuRunning, gpu_kernel
 from ._labels import derivative, evidence, kept, reported
 from ._layout import Layout, layout_of
 from ._lowering import OverLanes
@@ -117,26 +118,32 @@ def program(problem: Problem, how: How) -> Any:
     return _program(_hashable(problem), how, devices())[0]
 
 
-def kernel_of(problem: Problem, how: How, points: float | None = None) -> Kernel | None:
+def kernel_of(problem: Problem, how: How, points: float | None = None) -> Kernel | GpuKernel | None:
     """The kernel of a problem; the same object for the same arguments. None where there can be none.
 
     What all points share are the arrays of the problem and a `Limit`, which `how` does not decide. It is made ready for
     so many `points` more if that is given, for many if it has not been used before.
     """
-    if not on_host() or not available() or alone(problem):
+    if not available() or alone(problem):
         return None
     arrays = eqx.partition(problem, eqx.is_array)[0]
     leaves, structure = jax.tree.flatten(arrays)
     how, dtype = dataclasses.replace(how, max_steps=0), jnp.result_type(float)
     kinds = tuple((leaf.shape, leaf.dtype) for leaf in leaves)
-    return _kernel(_hashable(problem), how, structure, kinds, dtype)(points)
+    ready = _kernel(_hashable(problem), how, structure, kinds, dtype, None if on_host() else devices())
+    return ready(points, problem)
 
 
 @functools.lru_cache(maxsize=16)
 def _kernel(
-    parts: tuple[Any, ...], how: How, structure: Any, leaves: tuple[Any, ...], dtype: jnp.dtype
-) -> Callable[[float | None], Kernel | None]:
-    """The kernel, made ready for so many points when it is asked for."""
+    parts: tuple[Any, ...],
+    how: How,
+    structure: Any,
+    leaves: tuple[Any, ...],
+    dtype: jnp.dtype,
+    on: tuple[Any, ...] | None,
+) -> Callable[[float | None, Problem], Kernel | GpuKernel | None]:
+    """The kernel, made ready for so many points when it is asked for: for these devices, or for the processor."""
     static = _static(parts)
 
     def one(shared: tuple[Any, Limit], values: Float[Array, " axis"]) -> Results:
@@ -146,10 +153,14 @@ def _kernel(
     arrays = jax.tree.unflatten(structure, [jax.ShapeDtypeStruct(*leaf) for leaf in leaves])
     shared = arrays, Limit(jax.ShapeDtypeStruct((), jnp.int32), jax.ShapeDtypeStruct((), jnp.bool_))
     row = jax.ShapeDtypeStruct((len(how.axes),), dtype)
-    made: list[Kernel | None] = []
+    made: list[Kernel | GpuKernel | None] = []
 
-    def ready(points: float | None) -> Kernel | None:
-        if not made:
+    def ready(points: float | None, problem: Problem) -> Kernel | GpuKernel | None:
+        if not made and on is not None:
+            # A driver is asked whether it takes it with the problem as it is, which somebody wants to be solved.
+            given = eqx.partition(problem, eqx.is_array)[0], Limit(np.int32(1), np.bool_(True))
+            made.append(gpu_kernel(one, given, np.array(take(problem, how.axes), dtype), on))
+        elif not made:
             made.append(kernel(one, shared, row, MOST, math.inf if points is None else points))
         elif made[0] is not None and points is not None:
             made[0].expect(points)
@@ -238,18 +249,21 @@ class KernelLanes:
     """A kernel of `kernel_of` with the most steps it may take: any number of points. If these are not `final`, what
     takes as many is left unfinished."""
 
-    kind = "kernel"
-
-    def __init__(self, problem: Problem, kernel: Kernel, max_steps: int, width: int, final: bool):
+    def __init__(self, problem: Problem, kernel: Kernel | GpuKernel, max_steps: int, width: int, final: bool):
         self.kernel, self.width, self.max_steps = kernel, width, max_steps
         limit = Limit(np.int32(max_steps), np.bool_(final))
         self.shared = Addressed(jax.tree.leaves((eqx.partition(problem, eqx.is_array)[0], limit)))
 
-    def start(self, points: Float[np.ndarray, "points axis"]) -> Running:
+    @property
+    def kind(self) -> str:
+        """What it is, in words."""
+        return self.kernel.kind
+
+    def start(self, points: Float[np.ndarray, "points axis"]) -> Running | GpuRunning:
         """Begin computing; does not wait."""
         return self.kernel.start(self.shared, points)
 
-    def finish(self, started: Running, points: Float[np.ndarray, "points axis"]) -> Results:
+    def finish(self, started: Running | GpuRunning, points: Float[np.ndarray, "points axis"]) -> Results:
         """The results of `start(points)`."""
         del points
         return started.results()
@@ -354,10 +368,12 @@ def _fused() -> bool:
     return on_host() and fuses_loops()
 
 
-def default_width(kernel: Kernel | None) -> int:
+def default_width(kernel: Kernel | GpuKernel | None) -> int:
     """How many points at a time suit the devices, or a kernel on all cores of the processor: some thousands for a core,
     more for an accelerator."""
     on = devices()
+    if isinstance(kernel, GpuKernel):
+        return kernel.width
     if kernel is not None:
         # Python's work for a block, which all cores wait for, is a small part of theirs.
         return 16 * _APART * cores() * min(max(_LINES // kernel.lines, 1), 4)

@@ -55,6 +55,8 @@ class Kernel:
         UnsupportedError: `function` does something that has no instructions, or too much.
     """
 
+    kind = "kernel"
+
     def __init__(self, function: Callable, shared: Any, row: jax.ShapeDtypeStruct, most: int, points: float = math.inf):
         closed, shapes = traced(function, shared, row, most)
         shared = jax.tree.map(lambda x: jax.ShapeDtypeStruct(np.shape(x), x.dtype), shared)

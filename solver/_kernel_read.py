@@ -29,6 +29,8 @@ from ._kernel_arithmetic import ARITHMETIC
 from ._kernel_code import Text
 from ._kernel_frame import framed, loaded, store
 from ._kernel_ir import (
+    MANY,
+    ONE,
     Branch,
     Function,
     Instructions,
@@ -37,11 +39,12 @@ from ._kernel_ir import (
     Register,
     UnsupportedError,
     lanes,
-    many_lanes,
     vector_type,
+    with_lanes,
 )
 from ._kernel_math import FUNCTIONS
 from ._kernel_parts import Parts
+from ._kernel_threads import threaded
 
 _LARGEST = 4096
 _LONG = 2
@@ -74,13 +77,19 @@ def traced(function: Callable, shared: Any, row: Any, most: float = math.inf) ->
 
 def written(closed: ClosedJaxpr, shared: Any, row: Any, most: int) -> Text:
     """The text of a program for LLVM, of at most so many instructions."""
-    if any(np.size(x) > _LARGEST for x in jax.tree.leaves(shared)):
-        raise UnsupportedError(f"arrays of more than {_LARGEST} entries")
-    text, short = _text(closed, shared, row, most)
-    if not short:
-        return Text(text, lanes())
-    with many_lanes():
-        return Text(_text(closed, shared, row, most)[0], lanes())
+    region = _region(closed, shared, row, most)
+    if not region.function.short:
+        return Text(framed(region), lanes())
+    with with_lanes(MANY):
+        return Text(framed(_region(closed, shared, row, most)), lanes())
+
+
+def written_for_threads(closed: ClosedJaxpr, shared: Any, row: Any, most: int) -> str:
+    """The same text for the threads of a GPU."""
+    leaves = jax.tree.leaves(shared)
+    with with_lanes(ONE):
+        region = _region(closed, shared, row, most)
+        return threaded(region, [(np.size(x), x.dtype) for x in leaves], len(closed.out_avals))
 
 
 _PARTS: ContextVar[Parts] = ContextVar("_PARTS")
@@ -96,7 +105,10 @@ def _parts_of(closed: ClosedJaxpr) -> Iterator[None]:
         _PARTS.reset(token)
 
 
-def _text(closed: ClosedJaxpr, shared: Any, row: Any, most: int) -> tuple[str, bool]:
+def _region(closed: ClosedJaxpr, shared: Any, row: Any, most: int) -> Region:
+    """What is computed for some lanes."""
+    if any(np.size(x) > _LARGEST for x in jax.tree.leaves(shared)):
+        raise UnsupportedError(f"arrays of more than {_LARGEST} entries")
     function = Function(most)
     region = Region(function, 0, "entry")
     with entirely(), _parts_of(closed):
@@ -105,7 +117,7 @@ def _text(closed: ClosedJaxpr, shared: Any, row: Any, most: int) -> tuple[str, b
         given.append(loaded(region, None, row.shape, row.dtype, False))
         for k, value in enumerate(_read(elements, closed, given)):
             store(elements, k, value)
-    return framed(region), function.short
+    return region
 
 
 def _read(elements: Instructions, closed: ClosedJaxpr, arguments: Sequence[Value]) -> list[Value]:
