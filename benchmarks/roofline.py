@@ -21,6 +21,7 @@ import numpy as np
 
 from nashgrid.solver import _devices as devices_module
 from nashgrid.solver._devices import KernelLanes, kernel_of, whole
+from nashgrid.solver._kernel_gpu import GpuKernel
 
 from ._clock import clock, clock_name, failed, on_host, unit
 from ._competitor import MAX_STEPS, TOLERANCE
@@ -102,14 +103,14 @@ def measured(given: Task, peaks: Peaks) -> dict[str, Any]:
         needed = demand(given)
         if needed["flop"] is None:
             return {"note": "no kernel"}
-        call, points = _on_cores(given) if on_host() else _on_accelerator(given)
+        call, points, seen = _on_cores(given) if on_host() else _on_accelerator(given)
         times, found = [], {}
         for _ in range(REPETITIONS):
             found.clear()  # Not twice in memory.
             begin = clock()
             found = call()
             times.append((clock() - begin) / len(points))
-        worth = solved(given, np.asarray(points), found)
+        worth = solved(given, np.asarray(points), seen(found))
     except (jax.errors.JaxRuntimeError, ChildProcessError, TimeoutError) as error:
         return {"note": failed(error)}
     peaks.measure()
@@ -125,7 +126,11 @@ def solved(given: Task, points: np.ndarray, found: dict[str, Any]) -> dict[str, 
     }
 
 
-def _on_cores(given: Task) -> tuple[Callable[[], dict[str, Any]], Any]:
+Timed = tuple[Callable[[], dict[str, Any]], Any, Callable[[dict[str, Any]], dict[str, Any]]]
+"""What is timed, the points that it is called for, and how its results are to be read, points first."""
+
+
+def _on_cores(given: Task) -> Timed:
     made = kernel_of(given.problem, given.how)
     assert made is not None
     lanes, points = KernelLanes(given.problem, made, MAX_STEPS, POINTS), given.points(POINTS)
@@ -134,11 +139,14 @@ def _on_cores(given: Task) -> tuple[Callable[[], dict[str, Any]], Any]:
         return lanes.finish(lanes.start(points), points)
 
     call()
-    return call, points
+    return call, points, lambda found: found
 
 
-def _on_accelerator(given: Task) -> tuple[Callable[[], dict[str, Any]], Any]:
+def _on_accelerator(given: Task) -> Timed:
     """With points and results where they are computed; fewer at a time if its memory is too small."""
+    made = kernel_of(given.problem, given.how)
+    if isinstance(made, GpuKernel):
+        return _in_a_kernel(given, made)
     program = devices_module.program(given.problem, given.how)
     arrays, count = eqx.partition(given.problem, eqx.is_array)[0], ACCELERATED
     while True:
@@ -149,11 +157,22 @@ def _on_accelerator(given: Task) -> tuple[Callable[[], dict[str, Any]], Any]:
 
         try:
             call()
-            return call, points
+            return call, points, lambda found: found
         except jax.errors.JaxRuntimeError as error:
             if "RESOURCE_EXHAUSTED" not in str(error) or count <= FEWEST:
                 raise
             count //= 2
+
+
+def _in_a_kernel(given: Task, made: GpuKernel) -> Timed:
+    lanes, points = KernelLanes(given.problem, made, MAX_STEPS, made.width), given.points(made.width)
+    columns = jax.device_put(np.ascontiguousarray(points.T))
+
+    def call() -> dict[str, Any]:
+        return {"leaves": jax.block_until_ready(made.launch(lanes.shared, columns))}
+
+    call()
+    return call, points, lambda found: made.points_first(found["leaves"], len(points))[0]
 
 
 def judged(row: dict[str, Any], peak: dict[str, float]) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from ._each import together
 from ._equilibrium import equilibrium
 from ._game import Game, Problem
 from ._kernel import Addressed, Kernel, Running, available, cores, kernel
+from ._kernel_gpu import GpuKernel, GpuRunning, gpu_kernel
 from ._labels import derivative, evidence, kept, reported
 from ._layout import Layout, layout_of
 from ._lowering import OverLanes
@@ -42,6 +43,9 @@ _LINES = 4000
 """Length of a kernel's text from which on that many points take a core long enough."""
 MOST = 300_000
 """Instructions of a kernel: what compiles within a minute, as it would by XLA."""
+
+_TRIED = 100
+"""Steps with which the kernel of a GPU is compared with the processor's."""
 
 Results = dict[str, Any]
 """Name of a variable -> its values, points first."""
@@ -124,31 +128,42 @@ def devices() -> tuple[Any, ...]:
     return tuple(jax.local_devices())
 
 
+def on_host() -> bool:
+    """Whether they are the processor's own cores."""
+    return devices()[0].platform == "cpu"
+
+
 def program(problem: Problem, how: How) -> Any:
     """The compiled function (arrays of the problem, points) -> results; the same object for the same arguments."""
     return _program(_hashable(problem), how, devices())[0]
 
 
-def kernel_of(problem: Problem, how: How, points: float | None = None) -> Kernel | None:
+def kernel_of(problem: Problem, how: How, points: float | None = None) -> Kernel | GpuKernel | None:
     """The kernel of a problem; the same object for the same arguments. None where there can be none.
 
     What all points share are the arrays of the problem and a `Limit`, which `how` does not decide. It is made ready for
     so many `points` more if that is given, for many if it has not been used before.
     """
-    if devices()[0].platform != "cpu" or not available() or alone(problem):
+    if not available() or alone(problem):
         return None
     arrays = eqx.partition(problem, eqx.is_array)[0]
     leaves, structure = jax.tree.flatten(arrays)
     how, dtype = dataclasses.replace(how, max_steps=0), jnp.result_type(float)
     kinds = tuple((leaf.shape, leaf.dtype) for leaf in leaves)
-    return _kernel(_hashable(problem), how, structure, kinds, dtype)(points)
+    ready = _kernel(_hashable(problem), how, structure, kinds, dtype, None if on_host() else devices())
+    return ready(points, problem)
 
 
 @functools.lru_cache(maxsize=16)
 def _kernel(
-    parts: tuple[Any, ...], how: How, structure: Any, leaves: tuple[Any, ...], dtype: jnp.dtype
-) -> Callable[[float | None], Kernel | None]:
-    """The kernel, made ready for so many points when it is asked for."""
+    parts: tuple[Any, ...],
+    how: How,
+    structure: Any,
+    leaves: tuple[Any, ...],
+    dtype: jnp.dtype,
+    on: tuple[Any, ...] | None,
+) -> Callable[[float | None, Problem], Kernel | GpuKernel | None]:
+    """The kernel, made ready for so many points when it is asked for: for these devices, or for the processor."""
     static = _static(parts)
 
     def one(shared: tuple[Any, Limit], values: Float[Array, " axis"]) -> tuple[Results, Bool[Array, ""]]:
@@ -163,10 +178,14 @@ def _kernel(
     arrays = jax.tree.unflatten(structure, [jax.ShapeDtypeStruct(*leaf) for leaf in leaves])
     shared = arrays, Limit(jax.ShapeDtypeStruct((), jnp.int32), jax.ShapeDtypeStruct((), jnp.bool_))
     row = jax.ShapeDtypeStruct((len(how.axes),), dtype)
-    made: list[Kernel | None] = []
+    made: list[Kernel | GpuKernel | None] = []
 
-    def ready(points: float | None) -> Kernel | None:
-        if not made:
+    def ready(points: float | None, problem: Problem) -> Kernel | GpuKernel | None:
+        if not made and on is not None:
+            # It is tried with the problem as it is, which somebody wants to be solved.
+            given = eqx.partition(problem, eqx.is_array)[0], Limit(np.int32(_TRIED), np.bool_(True))
+            made.append(gpu_kernel(one, given, np.array(take(problem, how.axes), dtype), on, MOST))
+        elif not made:
             made.append(kernel(one, shared, row, MOST, math.inf if points is None else points, flagged=True))
         elif made[0] is not None and points is not None:
             made[0].expect(points)
@@ -217,12 +236,14 @@ def _program(parts: tuple[Any, ...], how: How, on: tuple[Any, ...]) -> tuple[Any
     def one(arrays: Any, values: Float[Array, " axis"]) -> Results:
         return how.point(eqx.combine(arrays, static), values)
 
-    apart = OverLanes(one)
+    host = on_host()
+    apart = OverLanes(one, accelerated=not host)
     mesh = Mesh(np.array(on), ("lanes",), axis_types=(AxisType.Auto,))
 
     def lanes(arrays: Any, values: Float[Array, "lanes axis"]) -> Results:
-        if on[0].platform != "cpu":
-            return jax.vmap(one, in_axes=(None, 0))(arrays, values)
+        if not host:
+            # One point is no lane: it would be taken for what is the same for all points.
+            return apart(arrays, values) if len(values) > 1 else jax.vmap(one, in_axes=(None, 0))(arrays, values)
         some = _at_once(eqx.combine(arrays, static))
         if some == 1:
             return jax.lax.map(functools.partial(one, arrays), values)
@@ -240,9 +261,9 @@ class KernelLanes:
     """A kernel of `kernel_of`: any number of points, with at most `max_steps` steps each. What takes `first` steps, if
     that is given, is left to be solved from its beginning, beside other such points."""
 
-    kind = "kernel"
-
-    def __init__(self, problem: Problem, kernel: Kernel, max_steps: int, width: int, first: int | None = None):
+    def __init__(
+        self, problem: Problem, kernel: Kernel | GpuKernel, max_steps: int, width: int, first: int | None = None
+    ):
         self.kernel, self.width = kernel, width
         self.first = max_steps if first is None else first
         arrays = eqx.partition(problem, eqx.is_array)[0]
@@ -254,16 +275,21 @@ class KernelLanes:
         self.shared = last if first is None else shared(Limit(np.int32(first), np.bool_(False)))
         self.later = None if first is None else last
 
-    def start(self, points: Float[np.ndarray, "points axis"]) -> Running:
+    @property
+    def kind(self) -> str:
+        """What it is, in words."""
+        return self.kernel.kind
+
+    def start(self, points: Float[np.ndarray, "points axis"]) -> Running | GpuRunning:
         """Begin computing; does not wait."""
         return self.kernel.start(self.shared, points, self.later)
 
-    def found(self, started: Running) -> Found:
+    def found(self, started: Running | GpuRunning) -> Found:
         """What `start(points)` has found, and where it has not."""
         results, left = started.results()
         return Found(results, left, started.again())
 
-    def finish(self, started: Running, points: Float[np.ndarray, "points axis"]) -> Results:
+    def finish(self, started: Running | GpuRunning, points: Float[np.ndarray, "points axis"]) -> Results:
         """The results of `start(points)`."""
         del points
         return self.found(started).results
@@ -295,9 +321,12 @@ class Lanes:
     def kind(self) -> str:
         """What it is, in words: too long a program is not taken apart."""
         row = jax.ShapeDtypeStruct((self.axes,), jnp.result_type(float))
-        if self._at_once == 1 and devices()[0].platform == "cpu":
+        if self._at_once == 1 and on_host():
             return "one after the other"
-        many = self._at_once == _TOGETHER and _fused() and self.width >= len(devices()) * _APART
+        if on_host():
+            many = self._at_once == _TOGETHER and _fused() and self.width >= len(devices()) * _APART
+        else:
+            many = self.width > len(devices())
         return "arrays taken apart" if many and self._apart.taken_apart(self.arrays, row) else "vmap"
 
     def start(self, points: Float[np.ndarray, "points axis"]) -> Started:
@@ -356,23 +385,25 @@ def _at_once(problem: Problem) -> int:
 
 
 def _together() -> int:
-    if devices()[0].platform != "cpu":
+    if not on_host():
         return 1
     return _APART if _fused() else _TOGETHER
 
 
 def _fused() -> bool:
-    return devices()[0].platform == "cpu" and fuses_loops()
+    return on_host() and fuses_loops()
 
 
-def default_width(kernel: Kernel | None) -> int:
+def default_width(kernel: Kernel | GpuKernel | None) -> int:
     """How many points at a time suit the devices, or a kernel on all cores of the processor: some thousands for a core,
     more for an accelerator."""
     on = devices()
+    if isinstance(kernel, GpuKernel):
+        return kernel.width
     if kernel is not None:
         # Python's work for a block, which all cores wait for, is a small part of theirs.
         return 16 * _APART * cores() * min(max(_LINES // kernel.lines, 1), 4)
-    return len(on) * ((16 * _APART if _fused() else 2**11) if on[0].platform == "cpu" else 2**18)
+    return len(on) * ((16 * _APART if _fused() else 2**11) if on_host() else 2**18)
 
 
 def budget() -> int:

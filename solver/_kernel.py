@@ -56,6 +56,8 @@ class Kernel:
         UnsupportedError: `function` does something that has no instructions, or too much.
     """
 
+    kind = "kernel"
+
     def __init__(
         self,
         function: Callable,

@@ -90,7 +90,7 @@ def loaded(text: Region, k: int | None, shape: tuple[int, ...], dtype: Any, same
             made.append(text.value(splat, dtype))
         else:
             at = _address(text, pointer, stored, j)
-            wide = text.value(f"load <{lanes()} x {stored}>, ptr {at}, align 1", dtype)
+            wide = text.value(f"load <{lanes()} x {stored}>, ptr {at}{_aligned()}", dtype)
             if stored != kind:
                 wide = text.value(f"icmp ne <{lanes()} x i8> {wide.name}, zeroinitializer", dtype)
             made.append(wide)
@@ -116,4 +116,9 @@ def store(elements: Instructions, k: int, value: Value) -> None:
             stored = "i8"
             name = text.value(f"zext {kind} {name} to <{lanes()} x i8>", dtype).name
             kind = f"<{lanes()} x i8>"
-        text.put(f"store {kind} {name}, ptr {_address(text, pointer, stored, j)}, align 1")
+        text.put(f"store {kind} {name}, ptr {_address(text, pointer, stored, j)}{_aligned()}")
+
+
+def _aligned() -> str:
+    """Several lanes may begin at any of them; one is where a number of its type is."""
+    return "" if lanes() == 1 else ", align 1"

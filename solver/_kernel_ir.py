@@ -19,8 +19,9 @@ import numpy as np
 from . import _numpy as jnp
 from ._elements import Element, Elements, is_known
 
-FEW, MANY = 8, 16
-"""Lanes of a kernel: as many as a register holds; twice that where so little is done that one would wait for itself."""
+ONE, FEW, MANY = 1, 8, 16
+"""Lanes of a kernel: of a thread of a GPU; as many as a register holds; twice that where so little is done that one
+would wait for itself."""
 _SHORT = 6000
 """Lines of a text of which that can be said."""
 _NAMES = re.compile(r"%[\w.]+")
@@ -39,9 +40,9 @@ def lanes() -> int:
 
 
 @contextlib.contextmanager
-def many_lanes() -> Iterator[None]:
-    """Within this, more of them."""
-    token = _LANES.set(MANY)
+def with_lanes(count: int) -> Iterator[None]:
+    """Within this, so many of them."""
+    token = _LANES.set(count)
     try:
         yield
     finally:
@@ -97,7 +98,8 @@ class Function:
         """Memory that is taken once, when the function is called."""
         self._count = 0
         self._lines = 0
-        self._bytes = 0
+        self.bytes = 0
+        """Memory taken so far, by all parts."""
 
     def fresh(self, prefix: str = "v") -> str:
         """A new name."""
@@ -117,8 +119,8 @@ class Function:
 
     def reserve(self, count: int, dtype: Any) -> str:
         """Memory for so many vectors."""
-        self.whole._bytes += count * lanes() * np.dtype(dtype).itemsize
-        if self.whole._bytes > _ROOM:
+        self.whole.bytes += count * lanes() * np.dtype(dtype).itemsize
+        if self.whole.bytes > _ROOM:
             raise UnsupportedError(f"more than {_ROOM} bytes of memory")
         name = f"%{self.fresh('room')}"
         self.room.append(f"{name} = alloca [{count} x {vector_type(dtype)}], align 64")

@@ -31,6 +31,8 @@ from ._kernel_arithmetic import ARITHMETIC
 from ._kernel_code import Text
 from ._kernel_frame import framed, loaded, store
 from ._kernel_ir import (
+    MANY,
+    ONE,
     Branch,
     Function,
     Instructions,
@@ -39,11 +41,12 @@ from ._kernel_ir import (
     Register,
     UnsupportedError,
     lanes,
-    many_lanes,
     vector_type,
+    with_lanes,
 )
 from ._kernel_math import FUNCTIONS
 from ._kernel_parts import Parts
+from ._kernel_threads import threaded
 
 _LARGEST = 4096
 _LONG = 2
@@ -77,13 +80,23 @@ def traced(function: Callable, shared: Any, row: Any, most: float = math.inf) ->
 def written(closed: ClosedJaxpr, shared: Any, row: Any, most: int, flagged: bool = False) -> Text:
     """The text of a program for LLVM, of at most so many instructions; if `flagged`, its last result says which points
     it has left unfinished."""
-    if any(np.size(x) > _LARGEST for x in jax.tree.leaves(shared)):
-        raise UnsupportedError(f"arrays of more than {_LARGEST} entries")
-    text, short = _text(closed, shared, row, most, flagged)
-    if not short:
-        return Text(text, lanes())
-    with many_lanes():
-        return Text(_text(closed, shared, row, most, flagged)[0], lanes())
+
+    def text(region: Region) -> Text:
+        return Text(framed(region, again(closed.out_avals, row) if flagged else ""), lanes())
+
+    region = _region(closed, shared, row, most)
+    if not region.function.short:
+        return text(region)
+    with with_lanes(MANY):
+        return text(_region(closed, shared, row, most))
+
+
+def written_for_threads(closed: ClosedJaxpr, shared: Any, row: Any, most: int) -> str:
+    """The same text for the threads of a GPU."""
+    leaves = jax.tree.leaves(shared)
+    with with_lanes(ONE):
+        region = _region(closed, shared, row, most)
+        return threaded(region, [(np.size(x), x.dtype) for x in leaves], len(closed.out_avals))
 
 
 _PARTS: ContextVar[Parts] = ContextVar("_PARTS")
@@ -99,7 +112,10 @@ def _parts_of(closed: ClosedJaxpr) -> Iterator[None]:
         _PARTS.reset(token)
 
 
-def _text(closed: ClosedJaxpr, shared: Any, row: Any, most: int, flagged: bool) -> tuple[str, bool]:
+def _region(closed: ClosedJaxpr, shared: Any, row: Any, most: int) -> Region:
+    """What is computed for some lanes."""
+    if any(np.size(x) > _LARGEST for x in jax.tree.leaves(shared)):
+        raise UnsupportedError(f"arrays of more than {_LARGEST} entries")
     function = Function(most)
     region = Region(function, 0, "entry")
     with entirely(), _parts_of(closed):
@@ -108,7 +124,7 @@ def _text(closed: ClosedJaxpr, shared: Any, row: Any, most: int, flagged: bool) 
         given.append(loaded(region, None, row.shape, row.dtype, False))
         for k, value in enumerate(_read(elements, closed, given)):
             store(elements, k, value)
-    return framed(region, again(closed.out_avals, row) if flagged else ""), function.short
+    return region
 
 
 def _read(elements: Instructions, closed: ClosedJaxpr, arguments: Sequence[Value]) -> list[Value]:

@@ -31,6 +31,9 @@ from ._varying import varying_in_scan, varying_in_while
 _MOST = 500_000
 """Numbers that a program computes for one lane, those in each loop once; more of them XLA compiles for minutes, or
 hours, and they would not stay in a cache: 420,000 take it 40 s, 1,100,000 did not end in five minutes."""
+_FEWER = 50_000
+"""The same for an accelerator, whose compiler makes less of longer ones: with certificates of five firms they move as
+many bytes as under `vmap`, and take three to seven times as long to compile."""
 _TOGETHER = 64
 """Lanes of such a program that are computed together: few enough to stay in a cache, and to stop early."""
 
@@ -39,17 +42,18 @@ class OverLanes:
     """`jax.vmap(function, in_axes=(None, 0))` of (shared, rows), taken apart unless that is too long a program.
 
     `rows` is an array of at least two lanes and of any further axes. Results are those of `vmap` but for rounding, and
-    but for a known zero times infinity or NaN, which is zero.
+    but for a known zero times infinity or NaN, which is zero. `accelerated` says that it is not for a processor.
     """
 
-    def __init__(self, function: Callable):
-        self.function = function
+    def __init__(self, function: Callable, accelerated: bool = False):
+        self.function, self.accelerated = function, accelerated
         self._traced: dict[Any, tuple[ClosedJaxpr, Any, bool]] = {}
 
     def __call__(self, shared: Any, rows: Any) -> Any:
         closed, structure, short = self._program(shared, rows[0])
         if not short:
-            return lax.map(functools.partial(self.function, shared), rows, batch_size=_TOGETHER)
+            one = functools.partial(self.function, shared)
+            return jax.vmap(one)(rows) if self.accelerated else lax.map(one, rows, batch_size=_TOGETHER)
         elements = Elements(rows.shape[0])
         given = [*map(uniform, jax.tree.leaves(shared)), apart(jnp.moveaxis(rows, 0, -1), rows.shape[1:])]
         results = _read(elements, closed, given)
@@ -67,7 +71,8 @@ class OverLanes:
         if key not in self._traced:
             given = jax.tree.unflatten(structure, [jax.ShapeDtypeStruct(np.shape(x), x.dtype) for x in leaves])
             closed, shapes = jax.make_jaxpr(self.function, return_shape=True)(*given)
-            self._traced[key] = closed, jax.tree.structure(shapes), numbers(closed.jaxpr) <= _MOST
+            most = min(_MOST, _FEWER) if self.accelerated else _MOST
+            self._traced[key] = closed, jax.tree.structure(shapes), numbers(closed.jaxpr) <= most
         return self._traced[key]
 
 
@@ -187,4 +192,15 @@ def _carried(
     return flat, rebuild
 
 
-_CONTROL = {"while": _while, "scan": _scan, "cond": functools.partial(cond, _read)}
+def _barrier(elements: Elements, params: dict[str, Any], arguments: list[Value]) -> list[Value]:
+    """Of the elements: arrays would be put together for it, in memory, and taken apart again."""
+    flat, rebuild = _carried(elements, arguments, [a.varies for a in arguments])
+    return rebuild(lax.optimization_barrier(flat))
+
+
+_CONTROL = {
+    "while": _while,
+    "scan": _scan,
+    "cond": functools.partial(cond, _read),
+    "optimization_barrier": _barrier,
+}

@@ -283,3 +283,54 @@ def test_sweeps_use_it_where_loops_are_fused_and_there_are_no_kernels(tmp_path, 
     assert 30 < int(solved.sum()) < solved.size
     for name in ("research", "payoff", "welfare"):
         np.testing.assert_allclose(apart[name].where(solved), plain[name].where(solved), rtol=1e-9, atol=1e-12)
+
+
+@pytest.fixture
+def accelerated(monkeypatch):
+    """As where programs do not run on the processor."""
+    _devices._program.cache_clear()
+    monkeypatch.setattr(_devices, "on_host", lambda: False)
+    yield
+    _devices._program.cache_clear()
+
+
+def test_an_accelerator_takes_all_points_apart_at_once(accelerated, monkeypatch):
+    found = swept()
+    assert found.attrs["program"] == "arrays taken apart" and found["status"].size == 63
+    monkeypatch.setattr(_devices, "on_host", lambda: True)
+    monkeypatch.setattr(_devices, "available", lambda: False)
+    _devices._program.cache_clear()
+    plain = swept()
+    assert plain.attrs["program"] == "vmap"
+    np.testing.assert_array_equal(found["status"], plain["status"])
+    solved = plain["status"] == Status.first_order
+    for name in ("research", "payoff", "welfare"):
+        np.testing.assert_allclose(found[name].where(solved), plain[name].where(solved), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("most", (10, _lowering._MOST))
+def test_an_accelerator_computes_any_number_of_points(accelerated, monkeypatch, most):
+    monkeypatch.setattr(_lowering, "_MOST", most)
+    game = LinearCournot(intercept=10.0, slope=1.0, cost=(1.0, 2.0))
+    how = How(knobs(game, ("intercept",), "axes"), (), Newton(), 1e-8, 5, None)
+    one, some = (Lanes(game, how, width * len(_devices.devices())) for width in (1, 3))
+    assert (one.kind, some.kind) == ("vmap", "vmap" if most == 10 else "arrays taken apart")
+    for count in (1, 7):
+        rows = np.linspace(8.0, 12.0, count)[:, None]
+        for lanes in (one, some):
+            found = lanes.finish(lanes.start(rows), rows)
+            np.testing.assert_allclose(found["quantity"], (rows - [[0.0, 3.0]]) / 3.0, rtol=1e-9)
+
+
+def test_a_barrier_takes_nothing_together():
+    """As `only_if` has them: arrays would be written to memory and read again for it."""
+
+    def function(_, x):
+        return lax.optimization_barrier((2.0 * x, x[0], np.float64(3.0), x > 0.0))
+
+    rows = _rows(3)
+    found = jax.jit(lambda rows: over_lanes(function, (), rows))(rows)
+    for a, b in zip(found, jax.vmap(functools.partial(function, None))(rows), strict=True):
+        np.testing.assert_array_equal(a, b)
+    text = str(jax.make_jaxpr(lambda rows: over_lanes(lambda _, x: lax.optimization_barrier(x)[0], (), rows))(rows))
+    assert "optimization_barrier" in text and "concatenate" not in text
