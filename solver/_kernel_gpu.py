@@ -33,7 +33,10 @@ _ROLLED = 12_500
 """Twice as many numbers are what a program may compute that is not made as short as can be: certificates of the
 open-sourcing game then have less than half of the instructions, of which a few per cent more are executed."""
 _LEAST, _WHOLE = 2**12, 2**16
-"""Points of a call: a power of two from the first number on, a multiple of the second, so that few sizes occur."""
+"""Points of a device in a call: a power of two from the first number on, a multiple of the second, so that few sizes
+occur, each of which JAX compiles a program for, though not the kernel."""
+_EXACT = 4
+"""Sizes beyond the second number that are taken as they are, as those of blocks: copying them would take too long."""
 _LARGEST = 2**20
 """Points of a device for which starting a call is a small part of it."""
 _TRIALS, _ABOUT, _SAME = 64, (0.9, 1.1), 0.9
@@ -62,6 +65,7 @@ class GpuKernel:
         self.row = row
         self.leaves, self.structure = jax.tree.flatten(shapes)
         self.devices = len(on)
+        self._exact: set[int] = set()
         name = key(closed, [*jax.tree.leaves(shared), row], _MOST, compiler())
         kept = None if name is None else found(f"{name}-ptx")
         ptx = kept.decode() if kept else assembled(written_for_threads(closed, shared, row, _MOST))
@@ -120,6 +124,11 @@ class GpuKernel:
 
     def _padded(self, count: int) -> int:
         """So many points on all devices together."""
+        if count % self.devices == 0 and count >= _WHOLE * self.devices:
+            if len(self._exact) < _EXACT:
+                self._exact.add(count)
+            if count in self._exact:
+                return count
         each = max(_LEAST, -(-count // self.devices))
         each = 2 ** (each - 1).bit_length() if each <= _WHOLE else -(-each // _WHOLE) * _WHOLE
         return each * self.devices

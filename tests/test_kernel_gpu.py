@@ -214,6 +214,15 @@ def test_any_number_of_points(gpu, count):
     assert kernel._padded(count) % len(_devices.devices()) == 0 and kernel._padded(count) >= count
 
 
+def test_blocks_are_not_copied_and_few_sizes_occur(gpu):
+    row = jax.ShapeDtypeStruct((2,), np.float64)
+    kernel, n = GpuKernel(lambda _, x: x, (), row, _devices.devices()), len(_devices.devices())
+    sizes = {count: kernel._padded(count) for count in range(n * 64, n * 640, n)}
+    assert all(sizes[count] == count for count in list(sizes)[:4])
+    assert len(set(sizes.values())) <= 4 + 10 and all(made >= count for count, made in sizes.items())
+    assert len({kernel._padded(count) for count in range(1, n * 64)}) == 3
+
+
 SWEPT = {
     "linear": (
         LinearCournot(cost=(1.0, 2.0)),
