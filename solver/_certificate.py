@@ -1,7 +1,7 @@
 """Evidence that a strategy profile is an equilibrium, recomputed from the game itself.
 
 Nothing here is taken from the method that found the profile: derivatives are taken afresh, by name instead of in the
-stacked vector, and deviations are searched for without derivatives.
+stacked vector, and deviations are searched for without derivatives, unless payoffs are read to be quadratic.
 """
 
 from typing import NamedTuple
@@ -11,8 +11,10 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from . import _numpy as jnp
+from ._concave import best_by_concavity
 from ._conditions import Conditions, own_curvature, own_newton
 from ._each import each, in_blocks
+from ._faces import FEW, stationary_deviations
 from ._game import Game
 from ._hills import first_largest
 from ._kinks import continuous, lone, nearby
@@ -70,13 +72,19 @@ def certify(
     hessian = jnp.where(both & mine, jacobian / (jnp.sqrt(curvature)[:, None] * jnp.sqrt(curvature)[None, :]), 0.0)
     ways = _steepest(hessian, curvature, layout)
     at_kinks = None if peak is None else peak.here
+    alike = jnp.full(layout.firms, jnp.inf, z.dtype)  # Where the curvature is the same everywhere.
     if shape is Shape.quadratic and layout.own.shape[1] == 1:
-        best, gain, defined = parabolic_deviations(conditions, z, size)
-        seen = jnp.full_like(gain, jnp.inf)  # The curvature is the same everywhere.
+        (best, gain, defined), seen = parabolic_deviations(conditions, z, size), alike
+    elif shape is Shape.quadratic and layout.own.shape[1] <= FEW:
+        (best, gain, defined), seen = stationary_deviations(conditions, z, size, gradient, jacobian), alike
     else:
-        edges = shape is Shape.edged
-        options = {"kinked": at_kinks, "edges": edges, "wanted": wanted}
+        proved = jnp.zeros((), bool)
+        if shape is Shape.quadratic:
+            worth = payoff_scale(layout, z, payoff, curvature, size, alike)
+            proved = best_by_concavity(conditions, z, gradient, jacobian, curvature, 0.5 * tol * worth)
+        options = {"kinked": at_kinks, "edges": shape is Shape.edged, "wanted": wanted & ~proved}
         best, gain, defined, seen = deviations(conditions, z, size, search, judged, ways, **options)
+        seen = jnp.where(proved, alike, seen)
     if peak is not None:
         best, gain = _higher(layout, peak, best, gain)
     scale = payoff_scale(layout, z, payoff, curvature, size, seen)

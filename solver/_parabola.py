@@ -1,6 +1,6 @@
 """Deviations where every payoff is quadratic in the strategies: three points say where its owner's best one is.
 
-As everywhere in a certificate no derivative is used. The parabola through the point at hand and two others within the
+No derivative is used. The parabola through the point at hand and two others within the
 bounds is the payoff itself, so that its highest point within the bounds is the best response; what the payoff gains
 there is computed from the payoff, not from the parabola.
 """
@@ -14,7 +14,8 @@ from ._conditions import Conditions
 from ._hills import first_largest
 
 _FARTHEST = 1024.0
-"""How many times its size a strategy moves where a bound is infinite."""
+"""How many times its size, or that of an own Newton step, a strategy moves where a bound is infinite."""
+_STEP = 1e3
 _ROUNDING = 8.0
 
 
@@ -50,7 +51,7 @@ def parabolic_deviations(
     rise, fall = (first - value) / one, (second - value) / two
     bend = (rise - fall) / (one - two)
     slope = rise - bend * one
-    low, high = jnp.maximum(lower - here, -_FARTHEST * scale), jnp.minimum(upper - here, _FARTHEST * scale)
+    low, high = room(here, lower, upper, farthest(scale, slope, 2.0 * bend))
     top = jnp.clip(-slope / jnp.where(bend < 0, 2.0 * bend, -1.0), low, high)
     end = jnp.where((slope + bend * low) * low > (slope + bend * high) * high, low, high)
     best = jnp.clip(here + jnp.where(bend < 0, top, end), lower, upper)
@@ -58,9 +59,29 @@ def parabolic_deviations(
     values = jnp.concatenate([jnp.stack([first, second]), payoffs(best[None, :])])
     highest = jax.vmap(first_largest, in_axes=1, out_axes=1)(values)
     gain = jnp.sum(jnp.where(highest, values, 0.0), axis=0) - value
-    rounding = _ROUNDING * float(jnp.finfo(z.dtype).eps) * jnp.max(jnp.abs(values), axis=0)
-    better = moves & (gain > rounding)
+    better = moves & (gain > rounding(values))
     own = jnp.where(better, jnp.sum(jnp.where(highest, tried, 0.0), axis=0), here)
     found = jnp.sum(jnp.where(pick, own[:, None], 0.0), axis=0)
-    defined = jnp.all(jnp.isfinite(value)) & jnp.all(jnp.isfinite(values))
+    defined = jnp.all(jnp.isfinite(value)) & ~jnp.any(jnp.isnan(values))
     return found, jnp.where(better, gain, 0.0), defined
+
+
+def rounding(values: Float[Array, "place *firm"]) -> Float[Array, "*firm"]:
+    """What payoffs of such sizes may differ by without there being a difference."""
+    return _ROUNDING * float(jnp.finfo(values.dtype).eps) * jnp.max(jnp.abs(values), axis=0)
+
+
+def farthest(size: Float[Array, "*n"], slope: Float[Array, "*n"], bend: Float[Array, "*n"]) -> Float[Array, "*n"]:
+    """How far a strategy is moved where nothing bounds it: so far that an own curvature outweighs the slope."""
+    step = jnp.abs(slope) / jnp.where(bend == 0, 1.0, jnp.abs(bend))
+    return _FARTHEST * jnp.maximum(size, jnp.minimum(step, _STEP * jnp.maximum(size, 1.0)))
+
+
+def room(
+    here: Float[Array, "*n"], lower: Float[Array, "*n"], upper: Float[Array, "*n"], far: Float[Array, "*n"]
+) -> tuple[Float[Array, "*n"], Float[Array, "*n"]]:
+    """The moves that bounds allow, as `far` as a number can be where they are infinite."""
+    return (
+        jnp.where(jnp.isfinite(lower), lower - here, -far),
+        jnp.where(jnp.isfinite(upper), upper - here, far),
+    )

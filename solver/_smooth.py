@@ -65,8 +65,7 @@ def _degrees(jaxpr: Any, given: list[int]) -> list[int]:
         elif inner is not None:
             degrees = _degrees(inner.jaxpr, inputs)
         elif name == "scan":
-            _degrees(params["jaxpr"].jaxpr, [_MORE] * len(inputs))
-            degrees = [_MORE] * len(equation.outvars)
+            degrees = _of_scan(params, inputs)
         elif (name == "select_n" and inputs[0]) or (name == "convert_element_type" and not _stays_real(equation)):
             raise _EdgeError
         elif name in _POLYNOMIAL:
@@ -77,6 +76,17 @@ def _degrees(jaxpr: Any, given: list[int]) -> list[int]:
             raise _EdgeError
         known.update(zip(equation.outvars, degrees, strict=True))
     return [look(atom) for atom in jaxpr.outvars]
+
+
+def _of_scan(params: Any, inputs: list[int]) -> list[int]:
+    """The degrees of the results of a loop: what is carried has those that no further round makes higher."""
+    first, after = params["num_consts"], params["num_consts"] + params["num_carry"]
+    while True:
+        results = _degrees(params["jaxpr"].jaxpr, inputs)
+        carried = [max(pair) for pair in zip(inputs[first:after], results, strict=False)]
+        if carried == inputs[first:after]:
+            return results
+        inputs = [*inputs[:first], *carried, *inputs[after:]]
 
 
 def _stays_real(equation: Any) -> bool:
@@ -90,7 +100,7 @@ def _largest(_params: Any, inputs: list[int]) -> int:
 _POLYNOMIAL: dict[str, Callable[[Any, list[int]], int]] = {
     **dict.fromkeys(("add", "sub", "neg", "add_any", "reduce_sum", "cumsum", "select_n", "copy", "copy_p"), _largest),
     **dict.fromkeys(("broadcast_in_dim", "reshape", "squeeze", "expand_dims", "transpose", "rev", "slice"), _largest),
-    **dict.fromkeys(("concatenate", "pad", "split", "unstack", "gather", "dynamic_slice"), _largest),
+    **dict.fromkeys(("concatenate", "stack", "tile", "pad", "split", "unstack", "gather", "dynamic_slice"), _largest),
     **dict.fromkeys(("dynamic_update_slice", "scatter", "convert_element_type"), _largest),
     **dict.fromkeys(("mul", "dot_general"), lambda _, inputs: sum(inputs)),
     "div": lambda _, inputs: _MORE if inputs[1] else inputs[0],

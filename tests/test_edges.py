@@ -127,6 +127,19 @@ PROGRAMS = {
     "a jump held fixed": (lambda x, c: x * (c - x) + jax.lax.stop_gradient(jnp.where(x < c, 1.0, 0.0)), Shape.edged),
     "a solve": (lambda x, c: jnp.linalg.solve(jnp.eye(2) + c * jnp.ones((2, 2)), x), Shape.smooth),
     "a call": (lambda x, c: jax.jit(jnp.tanh)(x), Shape.smooth),
+    "stacked": (lambda x, c: jnp.stack([x[0] * x[1], jnp.tile(x, 2)[3] * c]), Shape.quadratic),
+    "sums in a loop": (
+        lambda x, c: jax.lax.scan(lambda s, y: (s + y * c, s * y), 0.0, x)[1] + x,
+        Shape.quadratic,
+    ),
+    "a product that grows in a loop": (
+        lambda x, c: x + jax.lax.scan(lambda s, y: (s[::-1] * jnp.stack([y, c]), y), jnp.ones(2), x)[0],
+        Shape.smooth,
+    ),
+    "a choice in a loop by what it carries": (
+        lambda x, c: jax.lax.scan(lambda s, y: (s + y, jnp.where(s > 1.0, y, c)), 0.0, x)[1],
+        Shape.edged,
+    ),
     "a loop": (lambda x, c: jax.lax.scan(lambda s, _: (s * x, None), x, None, length=3)[0], Shape.smooth),
     "max": (lambda x, c: jnp.maximum(x, c), Shape.edged),
     "abs in a call": (lambda x, c: jax.jit(jnp.abs)(x - c), Shape.edged),
