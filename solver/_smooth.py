@@ -16,6 +16,7 @@ from jax.extend.core import Literal
 
 from . import _numpy as jnp
 from ._game import Game
+from ._jax_versions import parameters
 from ._jaxprs import called, felt, only_shifts
 from ._layout import Layout
 
@@ -65,7 +66,7 @@ def _degrees(jaxpr: Any, given: list[int]) -> list[int]:
         elif inner is not None:
             degrees = _degrees(inner.jaxpr, inputs)
         elif name == "scan":
-            degrees = _of_scan(params, inputs)
+            degrees = _of_scan(parameters(equation), inputs)
         elif (name == "select_n" and inputs[0]) or (name == "convert_element_type" and not _stays_real(equation)):
             raise _EdgeError
         elif name in _POLYNOMIAL:
