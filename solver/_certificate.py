@@ -13,7 +13,7 @@ from jaxtyping import Array, Bool, Float
 from . import _numpy as jnp
 from ._concave import best_by_concavity
 from ._conditions import Conditions, own_curvature, own_newton
-from ._each import each, in_blocks
+from ._each import each, in_blocks, rolling
 from ._faces import FEW, stationary_deviations
 from ._game import Game
 from ._hills import first_largest
@@ -226,11 +226,15 @@ def _by_name(game: Game, layout: Layout, z):
         own = jnp.concatenate(parts)
         return own, (value, own)
 
-    if layout.size > MANY:
+    if layout.size > (MANY if rolling() < 2 else 1):
         # One after the other: all at once need memory for the cube of the number of firms.
         own, along, (value, _) = jax.linearize(gradient, layout.unflatten(z), has_aux=True)
-        columns = jax.lax.map(lambda way: along(layout.unflatten(way)), jnp.eye(layout.size, dtype=z.dtype))
-        return value, own, columns.T
+        places = np.arange(layout.size, dtype=np.int32)
+
+        def column(j):
+            return along(layout.unflatten(jnp.where(places == j, 1.0, 0.0).astype(z.dtype)))
+
+        return value, own, jax.lax.map(column, jnp.asarray(places)).T
     by_name, (value, own) = jax.jacfwd(gradient, has_aux=True)(layout.unflatten(z))
     jacobian = jnp.concatenate([by_name[name].reshape(layout.size, -1) for name in layout.names], axis=1)
     return value, own, jacobian

@@ -79,6 +79,12 @@ def numbers(jaxpr: Any) -> int:
     )
 
 
+def largest(jaxpr: Any) -> int:
+    """Entries of the largest array that a jaxpr computes."""
+    inner = (max(map(largest, jaxprs_in_params(equation.params)), default=0) for equation in jaxpr.eqns)
+    return max((*(var.aval.size for equation in jaxpr.eqns for var in equation.outvars), *inner), default=0)
+
+
 def felt(jaxpr: Any) -> set[Any]:
     """The variables on which results depend other than through `stop_gradient`."""
     live = {atom for atom in jaxpr.outvars if not isinstance(atom, Literal)}

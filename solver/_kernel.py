@@ -29,8 +29,9 @@ _BLOCK, _LONG_BLOCK = 256, 4096
 """Points that a core computes before it takes the next ones: few, so that all end together and Ctrl-C is heard; more of
 them where a point takes so little that cores would wait for what others have just written beside it."""
 _NO_MORE = 2**62
-_FEW = 100_000
-"""Points of a core, for more of which a long kernel is compiled with care: it saves about as much time as it takes."""
+_FEW, _SOME = 100_000, 500_000
+"""Points of a core, for more of which a long kernel is compiled with care, and a longer one that is faster is compiled
+instead: each saves about as much time as it takes."""
 _SHORT = 6000
 """Lines of a text that is compiled with care in any case, in some tenths of a second, and soon done with a point."""
 
@@ -67,36 +68,38 @@ class Kernel:
         points: float = math.inf,
         flagged: bool = False,
     ):
-        closed, shapes = traced(function, shared, row, most)
-        shared = jax.tree.map(lambda x: jax.ShapeDtypeStruct(np.shape(x), x.dtype), shared)
         self.row = row
-        self.leaves, self.structure = jax.tree.flatten(shapes)
-        self._key = key(closed, [*jax.tree.leaves(shared), row], most, flagged, compiler())
-        self._write = functools.cache(lambda: written(closed, shared, row, most, flagged))
+        self._program = functools.cache(lambda short: _Program(function, shared, row, most, flagged, short))
         self._codes: list[Code] = []  # What has been replaced may still be running.
-        self._expected = 0.0
+        self._expected, self._ready = 0.0, 0.0
         self.expect(points)
 
     def expect(self, points: float) -> None:
         """Be ready for about so many points, besides those that were expected before."""
         self._expected += points
-        few = self._expected <= _FEW * cores()
-        if self._codes and (self._codes[-1].careful or few):
+        if self._codes and self._expected <= self._ready:
             return
-        code = loaded(self._key, careful=True)
+        few, some = (self._expected <= most * cores() for most in (_FEW, _SOME))
+        program = self._program(some)
+        code = loaded(program.key, careful=True)
         if code is None and few:
-            code = loaded(self._key, careful=False)
+            code = loaded(program.key, careful=False)
         if code is None:
             try:
-                text = self._write()
-                code = compiled(self._key, text, careful=not few or text.lines <= _SHORT)
+                text = program.write()
+                code = compiled(program.key, text, careful=not few or text.lines <= _SHORT)
             except (UnsupportedError, RuntimeError):
                 if not self._codes:
                     raise
-                return  # What there is will do.
+                self._ready = math.inf  # What there is will do.
+                return
+        self._ready = math.inf if code.careful else _FEW * cores()
+        if program.shortened:
+            self._ready = min(self._ready, _SOME * cores())
         if code.careful:
-            self._write.cache_clear()
+            program.write.cache_clear()
         self._codes.append(code)
+        self.leaves, self.structure = program.leaves, program.structure
         self._call, self.lanes, self.lines = code.call, code.lanes, code.lines
 
     def start(
@@ -115,6 +118,19 @@ class Kernel:
     def bytes_of_results(self) -> int:
         """Of one point."""
         return sum(int(np.prod(leaf.shape, dtype=int)) * np.dtype(leaf.dtype).itemsize for leaf in self.leaves)
+
+
+class _Program:
+    """What is compiled, if it is `short` in less time and for fewer points."""
+
+    def __init__(
+        self, function: Callable, shared: Any, row: jax.ShapeDtypeStruct, most: int, flagged: bool, short: bool
+    ):
+        closed, shapes, self.shortened = traced(function, shared, row, most, short)
+        shared = jax.tree.map(lambda x: jax.ShapeDtypeStruct(np.shape(x), x.dtype), shared)
+        self.leaves, self.structure = jax.tree.flatten(shapes)
+        self.key = key(closed, [*jax.tree.leaves(shared), row], most, flagged, compiler())
+        self.write = functools.cache(lambda: written(closed, shared, row, most, flagged))
 
 
 class Addressed:

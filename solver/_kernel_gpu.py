@@ -60,7 +60,7 @@ class GpuKernel:
     lanes = WARP
 
     def __init__(self, function: Callable, shared: Any, row: jax.ShapeDtypeStruct, on: tuple[Any, ...]):
-        closed, shapes = traced(function, shared, row, _ROLLED)
+        closed, shapes, _ = traced(function, shared, row, _ROLLED)
         shared = jax.tree.map(lambda x: jax.ShapeDtypeStruct(np.shape(x), x.dtype), shared)
         self.row = row
         self.leaves, self.structure = jax.tree.flatten(shapes)

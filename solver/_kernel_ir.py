@@ -100,6 +100,8 @@ class Function:
         self._lines = 0
         self.bytes = 0
         """Memory taken so far, by all parts."""
+        self._free: list[dict[str, list[str]]] = [{}]
+        """Memory that has been released, by its kind: outside of loops, and in each loop."""
 
     def fresh(self, prefix: str = "v") -> str:
         """A new name."""
@@ -117,14 +119,32 @@ class Function:
         if self.whole._lines > self.most:
             raise UnsupportedError(f"programs of more than {self.most} instructions")
 
-    def reserve(self, count: int, dtype: Any) -> str:
-        """Memory for so many vectors."""
+    def reserve(self, count: int, dtype: Any, lasting: bool = False) -> str:
+        """Memory for so many vectors, until they are released; for `lasting` ones none that this loop uses."""
+        kind = f"[{count} x {vector_type(dtype)}]"
+        for free in self._free[: -1 if lasting else None]:
+            if free.get(kind):
+                return free[kind].pop()
         self.whole.bytes += count * lanes() * np.dtype(dtype).itemsize
         if self.whole.bytes > _ROOM:
             raise UnsupportedError(f"more than {_ROOM} bytes of memory")
         name = f"%{self.fresh('room')}"
-        self.room.append(f"{name} = alloca [{count} x {vector_type(dtype)}], align 64")
+        self.room.append(f"{name} = alloca {kind}, align 64")
         return name
+
+    def release(self, name: str, count: int, dtype: Any) -> None:
+        """Nothing will be read from this memory before something else is written."""
+        self._free[-1].setdefault(f"[{count} x {vector_type(dtype)}]", []).append(name)
+
+    @contextlib.contextmanager
+    def loop(self) -> Iterator[None]:
+        """Within this, what is released is free for the rest of a step, but the next step uses it anew."""
+        self._free.append({})
+        try:
+            yield
+        finally:
+            for kind, names in self._free.pop().items():
+                self._free[-1].setdefault(kind, []).extend(names)
 
 
 class Region:

@@ -9,7 +9,7 @@ import functools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -25,7 +25,7 @@ from ._apart_sums import COMPUTES
 from ._each import rolled
 from ._elements import Element, is_known
 from ._jax_versions import parameters
-from ._jaxprs import called, evaluated, numbers, pruned
+from ._jaxprs import called, evaluated, largest, numbers, pruned
 from ._kernel_again import again
 from ._kernel_arithmetic import ARITHMETIC
 from ._kernel_code import Text
@@ -38,27 +38,43 @@ from ._kernel_ir import (
     Instructions,
     Loop,
     Region,
-    Register,
     UnsupportedError,
     lanes,
     vector_type,
     with_lanes,
 )
 from ._kernel_math import FUNCTIONS
+from ._kernel_memory import eliminated, picked_up, product, put, put_down
 from ._kernel_parts import Parts
 from ._kernel_threads import threaded
+from ._linear import IN_MEMORY
 
-_LARGEST = 4096
+_LARGE, _LARGEST = 2**12, 2**15
+"""Entries of arrays: of what all points share and of what is known, and of anything that is computed. If some of that
+is large, rows had better come one after the other."""
 _LONG = 2
 """Numbers that a program computes for each instruction that it may have, more of which are worth some effort to make
 it shorter. Of what they compute, long programs have an instruction for every second number to every sixth."""
 _TOO_LONG = 8
+_WORTH = 160_000
+"""Numbers of a program of which a million points or more have to be computed to save the time that it took to compile
+all of it, instead of a third, which is slower by a third."""
 _UNROLLED = 512
 """Numbers that the steps of a scan compute if they are written out one after the other; more of them are a loop."""
 
 
-def traced(function: Callable, shared: Any, row: Any, most: float = math.inf) -> tuple[ClosedJaxpr, Any]:
-    """The program of a function as a kernel is to have it, and the shapes of its results for one point.
+class Traced(NamedTuple):
+    """The program of a function as a kernel is to have it."""
+
+    closed: ClosedJaxpr
+    shapes: Any
+    """Of its results for one point."""
+    shortened: bool
+    """Whether there is a longer one, which is faster."""
+
+
+def traced(function: Callable, shared: Any, row: Any, most: float = math.inf, short: bool = False) -> Traced:
+    """The program of a function; if it is to be `short`, one of some length is made shorter and slower.
 
     Raises:
         UnsupportedError: it would take more than `most` instructions by far, of which all need not be written to know.
@@ -69,12 +85,17 @@ def traced(function: Callable, shared: Any, row: Any, most: float = math.inf) ->
             # Not `function` itself, whose program JAX would remember.
             return jax.make_jaxpr(lambda *given: function(*given), return_shape=True)(shared, row)
 
+    def longer(than: float) -> bool:
+        return numbers(closed.jaxpr) > than and Parts(closed).numbers > than
+
     closed, shapes = by(entirely=False)
-    if numbers(closed.jaxpr) > _LONG * most and Parts(closed).numbers > _LONG * most:
+    needed = largest(closed.jaxpr) > _LARGE or longer(_LONG * most)
+    shortened = short and not needed and longer(_WORTH)
+    if needed or shortened:
         closed, shapes = by(entirely=True)
-    if numbers(closed.jaxpr) > _TOO_LONG * most and Parts(closed).numbers > _TOO_LONG * most:
+    if longer(_TOO_LONG * most):
         raise UnsupportedError(f"programs of more than {most} instructions")
-    return closed, shapes
+    return Traced(closed, shapes, shortened)
 
 
 def written(closed: ClosedJaxpr, shared: Any, row: Any, most: int, flagged: bool = False) -> Text:
@@ -114,8 +135,8 @@ def _parts_of(closed: ClosedJaxpr) -> Iterator[None]:
 
 def _region(closed: ClosedJaxpr, shared: Any, row: Any, most: int) -> Region:
     """What is computed for some lanes."""
-    if any(np.size(x) > _LARGEST for x in jax.tree.leaves(shared)):
-        raise UnsupportedError(f"arrays of more than {_LARGEST} entries")
+    if any(np.size(x) > _LARGE for x in jax.tree.leaves(shared)):
+        raise UnsupportedError(f"arrays of more than {_LARGE} entries")
     function = Function(most)
     region = Region(function, 0, "entry")
     with entirely(), _parts_of(closed):
@@ -140,8 +161,8 @@ def _read_all(elements: Instructions, closed: ClosedJaxpr, arguments: Sequence[V
             raise UnsupportedError("constants that are being traced")
         if jnp.issubdtype(constant.dtype, jax.dtypes.extended):
             raise UnsupportedError(f"constants of type {constant.dtype}")
-        if np.size(constant) > _LARGEST:
-            raise UnsupportedError(f"arrays of more than {_LARGEST} entries")
+        if np.size(constant) > _LARGE:
+            raise UnsupportedError(f"arrays of more than {_LARGE} entries")
         return uniform(np.asarray(constant))
 
     return evaluated(closed, arguments, known, functools.partial(_apply, elements))
@@ -150,14 +171,18 @@ def _read_all(elements: Instructions, closed: ClosedJaxpr, arguments: Sequence[V
 def _apply(elements: Instructions, equation: Any, arguments: list[Value]) -> list[Value]:
     name, inner = equation.primitive.name, called(equation)
     if inner is not None:
+        if equation.params.get("name") == IN_MEMORY and [len(a.shape) for a in arguments] == [2, 2]:
+            return [eliminated(elements, *arguments)]
         found = _PARTS.get().call(elements, inner, arguments, _read_all)
         return _read_all(elements, inner, arguments) if found is None else found
     if name in _CONTROL:
         return _CONTROL[name](elements, parameters(equation), arguments)
     if any(var.aval.size > _LARGEST for var in equation.outvars):
         raise UnsupportedError(f"arrays of more than {_LARGEST} entries")
+    found = product(elements, equation, *arguments) if name == "dot_general" else None
     rule = MOVES.get(name) or COMPUTES.get(name)
-    found = None if rule is None else rule(elements, equation, *arguments)
+    if found is None:
+        found = None if rule is None else rule(elements, equation, *arguments)
     if found is None:
         raise UnsupportedError(f"the operation {name}")
     return found if isinstance(found, list) else [found]
@@ -265,8 +290,8 @@ def _counted(
     xs: list[Value],
 ) -> list[Value]:
     """A loop of a known number of steps, with rows that it reads and writes in memory."""
-    region, count = elements.region, len(carry)
-    given = [[_put_down(elements, column) for column in x.parts.reshape(length, -1).T] for x in xs]
+    region, function, count = elements.region, elements.region.function, len(carry)
+    given = [[put_down(elements, list(column)) for column in x.parts.reshape(length, -1).T] for x in xs]
     loop = Loop(elements, [*_flat(carry), np.int32(0)])
     *flat, step = loop.state
     state, inside = _like(carry, flat), loop.inside
@@ -274,45 +299,29 @@ def _counted(
     at = inside.op(lax.sub_p, np.int32(length - 1), step) if reverse else step
     index = inside.region.value(f"extractelement {vector_type(np.int32)} {inside.text(at)}, i32 0", np.int32).name
     rows = [
-        filled(x.shape[1:], x.dtype, [_picked_up(inside.region, c, index, x.dtype) for c in columns])
+        filled(x.shape[1:], x.dtype, [picked_up(inside.region, c, index, x.dtype) for c in columns])
         for x, columns in zip(xs, given, strict=True)
     ]
-    results = _read(inside, body, [*consts, *state, *rows])
-    # What is the same twice is put down once, and what is known not at all.
-    made = {inside.key(x): x for x in _flat(results[count:])}
-    places = {key: region.function.reserve(length, x.dtype) for key, x in made.items() if not is_known(x)}
+    with function.loop():
+        results = _read(inside, body, [*consts, *state, *rows])
+        # What is the same twice is put down once, and what is known not at all.
+        made = {inside.key(x): x for x in _flat(results[count:])}
+        places = {key: function.reserve(length, x.dtype, lasting=True) for key, x in made.items() if not is_known(x)}
     for key, memory in places.items():
-        _put(inside, made[key], memory, index, made[key].dtype)
+        put(inside, made[key], memory, index, made[key].dtype)
     loop.again([*_flat(results[:count]), inside.op(lax.add_p, step, np.int32(1))])
     columns = {key: [x] * length for key, x in made.items()}
     for key, memory in places.items():
-        columns[key] = [_picked_up(region, memory, str(k), made[key].dtype) for k in range(length)]
+        columns[key] = [picked_up(region, memory, str(k), made[key].dtype) for k in range(length)]
+        function.release(memory, length, made[key].dtype)
+    for x, memories in zip(xs, given, strict=True):
+        for memory in memories:
+            function.release(memory, length, x.dtype)
     stacked = [
         filled((length, *v.shape), v.dtype, [columns[inside.key(x)][k] for k in range(length) for x in v.flat])
         for v in results[count:]
     ]
     return [*state, *stacked]
-
-
-def _put_down(elements: Instructions, column: np.ndarray) -> str:
-    """Memory with the elements of a column."""
-    dtype = column[0].dtype
-    memory = elements.region.function.reserve(len(column), dtype)
-    for k, x in enumerate(column):
-        _put(elements, x, memory, str(k), dtype)
-    return memory
-
-
-def _put(elements: Instructions, x: Any, memory: str, index: str, dtype: Any) -> None:
-    kind = vector_type(dtype)
-    at = elements.region.value(f"getelementptr {kind}, ptr {memory}, i32 {index}", dtype).name
-    elements.region.put(f"store {kind} {elements.text(x)}, ptr {at}")
-
-
-def _picked_up(region: Region, memory: str, index: str, dtype: Any) -> Register:
-    kind = vector_type(dtype)
-    at = region.value(f"getelementptr {kind}, ptr {memory}, i32 {index}", dtype).name
-    return region.value(f"load {kind}, ptr {at}", dtype)
 
 
 def _flat(values: Sequence[Value]) -> list[Element]:
@@ -329,9 +338,17 @@ def _like(values: list[Value], flat: Sequence[Element]) -> list[Value]:
     return made
 
 
+def _linear_solve(elements: Instructions, params: dict[str, Any], arguments: list[Value]) -> list[Value]:
+    lengths = params["const_lengths"]
+    first = lengths.matvec + lengths.vecmat
+    consts = arguments[first : first + lengths.solve]
+    return _read(elements, params["jaxprs"].solve, [*consts, *arguments[sum(lengths) :]])
+
+
 _CONTROL = {
     "while": _while,
     "scan": _scan,
     "cond": _cond,
+    "custom_linear_solve": _linear_solve,
     "optimization_barrier": lambda e, p, a: list(a),
 }

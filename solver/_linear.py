@@ -11,6 +11,7 @@ from jaxtyping import Array, Float
 
 from . import _numpy as jnp
 from ._blocked import solve_blocked
+from ._each import rolling
 from ._radius import limit, radius_of_many, squared
 
 # Beyond this many unknowns the written-out program takes longer to compile than it saves.
@@ -25,9 +26,27 @@ _SQUARED = 40
 def solve(matrix: Float[Array, "n n"], rhs: Float[Array, "n *m"]) -> Float[Array, "n *m"]:
     """The solution x of matrix @ x = rhs, by elimination with partial pivoting; infinite or NaN where singular."""
     rows = rhs.reshape(matrix.shape[0], -1)
-    eliminated = _written_out if matrix.shape[0] <= _WRITTEN_OUT else _looped
-    eliminated = solve_blocked if matrix.shape[0] > _BLOCKED else eliminated
+    if matrix.shape[0] <= _WRITTEN_OUT:
+        eliminated = _written_out
+    elif rolling():
+        eliminated = _at_once
+    else:
+        eliminated = solve_blocked if matrix.shape[0] > _BLOCKED else _looped
     return eliminated(matrix, rows).reshape(rhs.shape)
+
+
+def _at_once(matrix, rhs):
+    """Elimination as one operation, derivatives included, which a kernel recognizes by its name."""
+
+    def product(x):
+        return jnp.matmul(matrix, x, precision=jax.lax.Precision.HIGHEST)
+
+    return jax.lax.custom_linear_solve(
+        product,
+        rhs,
+        lambda _, rhs: eliminated_in_memory(matrix, rhs),
+        transpose_solve=lambda _, rhs: eliminated_in_memory(matrix.T, rhs),
+    )
 
 
 def _written_out(matrix, rhs):
@@ -81,6 +100,16 @@ def _looped(matrix, rhs):
     return jax.lax.scan(lambda state, k: (column(k, state), None), (matrix, rhs), jnp.asarray(index))[0][1]
 
 
+@jax.jit
+def eliminated_in_memory(matrix: Float[Array, "n n"], rhs: Float[Array, "n m"]) -> Float[Array, "n m"]:
+    """What a kernel does in a loop over its memory (`_kernel_memory`)."""
+    return _looped(matrix, rhs)
+
+
+IN_MEMORY = "eliminated_in_memory"
+"""The name of that."""
+
+
 def own_diagonal(matrix: Float[Array, "n n"]) -> Float[Array, " n"]:
     """The diagonal, without a gather (slow in batches)."""
     return jnp.sum(jnp.where(np.eye(matrix.shape[0], dtype=bool), matrix, 0.0), axis=1)
@@ -105,7 +134,7 @@ def _rule(primals, tangents):
 
 def _square(matrix: Float[Array, "n n"]) -> Float[Array, "n n"]:
     """matrix @ matrix, in full precision on every device."""
-    if matrix.shape[0] > _BLOCKED:
+    if matrix.shape[0] > (_WRITTEN_OUT if rolling() else _BLOCKED):
         return jnp.matmul(matrix, matrix, precision=jax.lax.Precision.HIGHEST)
     # One product at a time: inline, and in batches of small matrices several times faster.
     return jnp.sum(matrix[:, :, None] * matrix[None, :, :], axis=1)

@@ -86,7 +86,7 @@ def gpu(monkeypatch):
 def made(function, rows, shared=()):
     """The text for threads, the shapes of results and what they are."""
     row = jax.ShapeDtypeStruct(rows.shape[1:], rows.dtype)
-    closed, shapes = traced(function, shared, row, MOST)
+    closed, shapes, _ = traced(function, shared, row, MOST)
     text = written_for_threads(closed, shared, row, MOST)
     leaves, structure = jax.tree.flatten(shapes)
     data = packed([np.asarray(x) for x in jax.tree.leaves(shared)], len(rows))

@@ -169,7 +169,7 @@ def test_rows_are_a_loop_where_the_program_would_be_long():
 
 def test_too_much_memory_is_none():
     def function(_, x):
-        rows = jnp.outer(jnp.arange(2000.0), x)
+        rows = jnp.outer(jnp.arange(3000.0), x)
         return [lax.scan(lambda total, row, k=k: (total + k * row.sum(), total * row), x[0], rows) for k in (1.0, 2.0)]
 
     assert kernel(function, (), jax.ShapeDtypeStruct((2,), jnp.float64), 100_000) is None
