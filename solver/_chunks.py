@@ -51,10 +51,8 @@ def replace(folder: Path, name: str, content: bytes) -> None:
             (folder / parent).mkdir(exist_ok=True)
         part.write_bytes(content)
         os.replace(part, file)
-    except FileNotFoundError as error:
-        if folder.is_dir():
-            raise
-        raise FileNotFoundError(f"the folder {folder} is gone") from error
-    except BaseException:
+    except BaseException as error:
         part.unlink(missing_ok=True)
+        if isinstance(error, OSError) and not folder.is_dir():
+            raise FileNotFoundError(f"the folder {folder} is gone") from error
         raise

@@ -1,11 +1,11 @@
 """What the programs of some versions of JAX say in another way: readers of jaxprs see all of them alike."""
 
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import jax
-from jax.extend.core import ClosedJaxpr, Jaxpr
+from jax.extend.core import ClosedJaxpr
 from jaxtyping import Array
 
 from . import _numpy as jnp
@@ -20,16 +20,6 @@ def parameters(equation: Any) -> dict[str, Any]:
     consts, carry, _ = params["ft_in"].unpack()
     rest = {k: v for k, v in params.items() if k not in ("ft_in", "ft_out")}
     return rest | {"num_consts": len(consts), "num_carry": len(carry)}
-
-
-def programs(params: Mapping[str, Any]) -> Iterator[Jaxpr]:
-    """The jaxprs among the parameters of an equation, as `jax.extend.core` has them since JAX 0.10."""
-    for value in params.values():
-        for each in value if isinstance(value, tuple) else (value,):
-            if isinstance(each, ClosedJaxpr):
-                yield each.jaxpr
-            elif isinstance(each, Jaxpr):
-                yield each
 
 
 def spelled_out(equation: Any) -> ClosedJaxpr | None:

@@ -5,10 +5,10 @@ from typing import Any, TypeVar
 
 import numpy as np
 from jax.core import ShapedArray
-from jax.extend.core import ClosedJaxpr, Literal
+from jax.extend.core import ClosedJaxpr, Literal, jaxprs_in_params
 from jax.interpreters.partial_eval import dce_jaxpr
 
-from ._jax_versions import programs, spelled_out
+from ._jax_versions import spelled_out
 
 V = TypeVar("V")
 
@@ -74,7 +74,7 @@ def pruned(closed: ClosedJaxpr) -> ClosedJaxpr:
 def numbers(jaxpr: Any) -> int:
     """How many numbers a jaxpr computes, those in each of its loops once."""
     return sum(
-        sum(var.aval.size for var in equation.outvars) + sum(map(numbers, programs(equation.params)))
+        sum(var.aval.size for var in equation.outvars) + sum(map(numbers, jaxprs_in_params(equation.params)))
         for equation in jaxpr.eqns
     )
 

@@ -10,11 +10,10 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from jax.extend.core import ClosedJaxpr
+from jax.extend.core import ClosedJaxpr, jaxprs_in_params
 
 from ._apart import Value, filled
 from ._elements import Element, is_known
-from ._jax_versions import programs
 from ._jaxprs import called, numbers
 from ._kernel_ir import Function, Instructions, Region, Register, alive, vector_type
 from ._kernel_key import described
@@ -52,7 +51,7 @@ class Parts:
         for equation in jaxpr.eqns:
             count += sum(var.aval.size for var in equation.outvars)
             call = called(equation)
-            for inner in programs(equation.params) if call is None else [call.jaxpr]:
+            for inner in jaxprs_in_params(equation.params) if call is None else [call.jaxpr]:
                 name = None if call is None else self._name(call)
                 if name is not None:
                     self._calls[name] += 1

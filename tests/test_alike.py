@@ -5,12 +5,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax.extend.core import Primitive
+from jax.extend.core import Primitive, jaxprs_in_params
 from jax.interpreters import ad, batching
 
 from nashgrid.solver import BestResponse, GlobalSearch, _equilibrium
 from nashgrid.solver._alike import alike
-from nashgrid.solver._jax_versions import programs
 from tests.small_games import Duopoly
 
 BATCHED: list[int] = []
@@ -69,7 +68,7 @@ class Seen(Duopoly):
 
 def _count(jaxpr):
     """How often `seen` is in a program, and in those within it."""
-    within = sum(_count(part) for equation in jaxpr.eqns for part in programs(equation.params))
+    within = sum(_count(part) for equation in jaxpr.eqns for part in jaxprs_in_params(equation.params))
     return within + sum(equation.primitive is seen for equation in jaxpr.eqns)
 
 
