@@ -81,7 +81,7 @@ def numbers(jaxpr: Any) -> int:
 
 def largest(jaxpr: Any) -> int:
     """Entries of the largest array that a jaxpr computes."""
-    inner = (max(map(largest, programs(equation.params)), default=0) for equation in jaxpr.eqns)
+    inner = (max(map(largest, jaxprs_in_params(equation.params)), default=0) for equation in jaxpr.eqns)
     return max((*(var.aval.size for equation in jaxpr.eqns for var in equation.outvars), *inner), default=0)
 
 

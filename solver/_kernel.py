@@ -214,8 +214,9 @@ def kernel(
         return Kernel(function, shared, row, most, points, flagged)
     except UnsupportedError:
         return None
-    except RuntimeError as error:
-        warnings.warn(f"No kernel, as LLVM says: {error}. Please report it; XLA is used instead.", stacklevel=2)
+    except Exception as error:  # LLVM refuses it, or JAX writes programs in another way than is known here.
+        what = f"{type(error).__name__}: {error}"
+        warnings.warn(f"No kernel ({what}). Please report it; XLA is used instead.", stacklevel=2)
         return None
 
 

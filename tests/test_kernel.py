@@ -450,6 +450,18 @@ def test_what_has_no_instructions_is_swept_by_xla():
     np.testing.assert_allclose(data["x"], 0.1 / (1.0 - data["pull"].values[:, None]) * np.ones(3), rtol=1e-8)
 
 
+def test_a_program_that_cannot_be_read_is_left_to_xla(monkeypatch):
+    def unknown(*_):
+        raise KeyError("num_carry")  # As in a later version of JAX.
+
+    _devices._kernel.cache_clear()
+    monkeypatch.setattr(_kernel, "written", unknown)
+    with pytest.warns(UserWarning, match=r"No kernel \(KeyError: 'num_carry'\). Please report it; XLA is used"):
+        data = sweep(LinearCournot(), {"slope": [0.5, 1.0]}, certify=False, progress=False)
+    _devices._kernel.cache_clear()
+    assert data.attrs["program"] == "vmap" and (data.status == Status.first_order).all()
+
+
 def test_points_that_take_long_are_solved_in_a_second_pass():
     slow = BestResponse(damping=0.2, finish=False)
     axes = {"cost[1]": np.linspace(0.5, 3.0, 20), "intercept": np.linspace(6.0, 12.0, 5)}
