@@ -80,19 +80,19 @@ class Kernel:
         if self._codes and self._expected <= self._ready:
             return
         few, some = (self._expected <= most * cores() for most in (_FEW, _SOME))
-        program = self._program(some)
-        code = loaded(program.key, careful=True)
-        if code is None and few:
-            code = loaded(program.key, careful=False)
-        if code is None:
-            try:
+        try:
+            program = self._program(some)
+            code = loaded(program.key, careful=True)
+            if code is None and few:
+                code = loaded(program.key, careful=False)
+            if code is None:
                 text = program.write()
                 code = compiled(program.key, text, careful=not few or text.lines <= _SHORT)
-            except (UnsupportedError, RuntimeError):
-                if not self._codes:
-                    raise
-                self._ready = math.inf  # What there is will do.
-                return
+        except Exception:
+            if not self._codes:
+                raise
+            self._ready = math.inf  # What there is will do.
+            return
         self._ready = math.inf if code.careful else _FEW * cores()
         if program.shortened:
             self._ready = min(self._ready, _SOME * cores())
@@ -162,10 +162,11 @@ class Running:
         block = _BLOCK if kernel.lines > _SHORT else min(_LONG_BLOCK, max(_BLOCK, stride // (8 * cores())))
         block = -(-block // kernel.lanes) * kernel.lanes  # What is computed together has one writer.
 
+        call = kernel._call  # Another one may take its place before a part begins.
+
         def part(used: tuple[Any, ...]) -> None:
-            kernel._call(
-                shared.addresses, None if later is None else later.addresses, at, outs.addresses, stride, counter, block
-            )
+            again = None if later is None else later.addresses
+            call(shared.addresses, again, at, outs.addresses, stride, counter, block)
 
         # Whoever has started a call may drop it: each part holds what it uses.
         used = columns, taken

@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from ._kernel_ir import lanes, scalar_type
+from ._kernel_ir import UnsupportedError, lanes, scalar_type
 
 _MOST = 256
 """Points that are gathered before they are computed: so many that few lanes have none of their own."""
 _BYTES = 2**17
-"""Memory that their results may take on the thread's stack."""
+"""Memory that their results take on the thread's stack, if a few of them do not take more."""
+_ROOM = 2**19
 _ALIGNED = 64
 
 
@@ -26,10 +27,15 @@ def again(results: Sequence[Any], row: Any) -> str:
     Args:
         results: shapes and types of the results at one point.
         row: the same of the row of a point.
+
+    Raises:
+        UnsupportedError: the results of a few points take too much memory.
     """
     kinds, sizes = [_stored(leaf.dtype) for leaf in results], [math.prod(leaf.shape) for leaf in results]
     widths = [size * np.dtype(leaf.dtype).itemsize for size, leaf in zip(sizes, results, strict=True)]
     room = max(min(_MOST, _BYTES // sum(widths)) // lanes(), 1) * lanes()
+    if sum(widths) * room > _ROOM:
+        raise UnsupportedError(f"results of more than {_ROOM // room} bytes")
     starts = np.cumsum([0, *(-(-width * room // _ALIGNED) * _ALIGNED for width in widths)])
 
     def each(text: str) -> str:

@@ -196,12 +196,13 @@ def gpu_kernel(
         wanted = Kernel(function, shared, shape, most, _TRIALS).run(shared, rows)
     except UnsupportedError:
         return None
-    except (RuntimeError, ValueError) as error:
-        warnings.warn(f"No kernel for this GPU: {error}. Please report it; XLA is used instead.", stacklevel=2)
+    except Exception as error:  # Whatever it is, XLA may be able to.
+        what = f"{type(error).__name__}: {error}"
+        warnings.warn(f"No kernel for this GPU ({what}). Please report it; XLA is used instead.", stacklevel=2)
         return None
     if not _agree(found, wanted):
         what = f"what a kernel finds there is not what it finds on the processor, at {_TRIALS} points"
-        warnings.warn(f"No kernel for this GPU: {what}. Please report it; XLA is used instead.", stacklevel=2)
+        warnings.warn(f"No kernel for this GPU ({what}). Please report it; XLA is used instead.", stacklevel=2)
         return None
     return made
 

@@ -44,8 +44,8 @@ def _at_once(matrix, rhs):
     return jax.lax.custom_linear_solve(
         product,
         rhs,
-        lambda _, rhs: eliminated_in_memory(matrix, rhs),
-        transpose_solve=lambda _, rhs: eliminated_in_memory(matrix.T, rhs),
+        lambda _, rhs: nashgrid_eliminated(matrix, rhs),
+        transpose_solve=lambda _, rhs: nashgrid_eliminated(matrix.T, rhs),
     )
 
 
@@ -101,12 +101,12 @@ def _looped(matrix, rhs):
 
 
 @jax.jit
-def eliminated_in_memory(matrix: Float[Array, "n n"], rhs: Float[Array, "n m"]) -> Float[Array, "n m"]:
+def nashgrid_eliminated(matrix: Float[Array, "n n"], rhs: Float[Array, "n m"]) -> Float[Array, "n m"]:
     """What a kernel does in a loop over its memory (`_kernel_memory`)."""
     return _looped(matrix, rhs)
 
 
-IN_MEMORY = "eliminated_in_memory"
+IN_MEMORY = "nashgrid_eliminated"
 """The name of that."""
 
 

@@ -53,13 +53,15 @@ def parabolic_deviations(
     slope = rise - bend * one
     low, high = room(here, lower, upper, farthest(scale, slope, 2.0 * bend))
     top = jnp.clip(-slope / jnp.where(bend < 0, 2.0 * bend, -1.0), low, high)
-    end = jnp.where((slope + bend * low) * low > (slope + bend * high) * high, low, high)
-    best = jnp.clip(here + jnp.where(bend < 0, top, end), lower, upper)
-    tried = jnp.concatenate([near[1:], best[None, :]])
-    values = jnp.concatenate([jnp.stack([first, second]), payoffs(best[None, :])])
+    # Both ends as well: next to nothing, a curvature may have come out with the wrong sign.
+    far = jnp.clip(
+        here[None, :] + jnp.stack([jnp.where(bend < 0, top, 0.0), low, high]), lower[None, :], upper[None, :]
+    )
+    tried, values = jnp.concatenate([near[1:], far]), jnp.concatenate([jnp.stack([first, second]), payoffs(far)])
     highest = jax.vmap(first_largest, in_axes=1, out_axes=1)(values)
-    gain = jnp.sum(jnp.where(highest, values, 0.0), axis=0) - value
-    better = moves & (gain > rounding(values))
+    most = jnp.sum(jnp.where(highest, values, 0.0), axis=0)
+    gain = most - value
+    better = moves & (gain > rounding(jnp.stack([value, most])))
     own = jnp.where(better, jnp.sum(jnp.where(highest, tried, 0.0), axis=0), here)
     found = jnp.sum(jnp.where(pick, own[:, None], 0.0), axis=0)
     defined = jnp.all(jnp.isfinite(value)) & ~jnp.any(jnp.isnan(values))
@@ -67,8 +69,9 @@ def parabolic_deviations(
 
 
 def rounding(values: Float[Array, "place *firm"]) -> Float[Array, "*firm"]:
-    """What payoffs of such sizes may differ by without there being a difference."""
-    return _ROUNDING * float(jnp.finfo(values.dtype).eps) * jnp.max(jnp.abs(values), axis=0)
+    """What payoffs of such sizes may differ by without there being a difference; infinite ones differ from others."""
+    sizes = jnp.where(jnp.isfinite(values), jnp.abs(values), 0.0)
+    return _ROUNDING * float(jnp.finfo(values.dtype).eps) * jnp.max(sizes, axis=0)
 
 
 def farthest(size: Float[Array, "*n"], slope: Float[Array, "*n"], bend: Float[Array, "*n"]) -> Float[Array, "*n"]:

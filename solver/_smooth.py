@@ -86,7 +86,7 @@ def _of_scan(params: Any, inputs: list[int]) -> list[int]:
         results = _degrees(params["jaxpr"].jaxpr, inputs)
         carried = [max(pair) for pair in zip(inputs[first:after], results, strict=False)]
         if carried == inputs[first:after]:
-            return results
+            return [*carried, *results[len(carried) :]]  # Of no rounds at all, what was carried in.
         inputs = [*inputs[:first], *carried, *inputs[after:]]
 
 

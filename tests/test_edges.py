@@ -141,6 +141,10 @@ PROGRAMS = {
         Shape.edged,
     ),
     "a loop": (lambda x, c: jax.lax.scan(lambda s, _: (s * x, None), x, None, length=3)[0], Shape.smooth),
+    "a loop of no rounds": (
+        lambda x, c: jax.lax.scan(lambda s, _: (s * 0.0 + c, None), x**4, None, length=0)[0],
+        Shape.smooth,
+    ),
     "max": (lambda x, c: jnp.maximum(x, c), Shape.edged),
     "abs in a call": (lambda x, c: jax.jit(jnp.abs)(x - c), Shape.edged),
     "clip": (lambda x, c: jnp.clip(x, 0.0, c), Shape.edged),

@@ -3,6 +3,7 @@ strategies' box, or not at all where many strategies' payoffs are concave."""
 
 import itertools
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -233,3 +234,38 @@ def test_prices_of_several_products_under_linear_demand_are_a_kernel_of_faces():
     # By symmetry what is sold is 1 - 0.4 p, and a firm loses 1 - 0.2 of it by a price: 1 - 0.4 p = 0.8 (p - c).
     exact = (1.0 + 0.8 * costs) / 1.2
     np.testing.assert_allclose(data.price, np.broadcast_to(exact[:, None, None], (12, 2, 2)), rtol=1e-12)
+
+
+class Rising(Game):
+    """Losses near nothing, and a gain at the far end."""
+
+    bend: Float[Array, ""] = parameter(1.0)
+    slope: Float[Array, ""] = parameter(-1.0)
+    most: Float[Array, ""] = parameter(1.0)
+    second: bool = eqx.field(static=True, default=False)
+    firms = ("A",)
+
+    def bounds(self):
+        return {"q": (0.0, self.most)} | ({"r": (0.0, 1.0)} if self.second else {})
+
+    def payoff(self, s):
+        q = s["q"]
+        return 1.0 + self.bend * q**2 + self.slope * q + (s["r"] - s["r"] ** 2 if self.second else 0.0)
+
+
+@pytest.mark.parametrize("second", [False, True])
+@pytest.mark.parametrize(
+    ("bend", "slope", "most"),
+    [
+        (1.0, -1.0, 1e200),  # The best is more than the largest number.
+        (1.0, -1.0, 1e150),
+        (1e-16, -5e-11, 1e6),  # The curvature is less than the rounding of the payoff nearby.
+        (0.01, -1.0, 1e4),
+    ],
+)
+def test_gains_at_the_far_end_are_seen(bend, slope, most, second):
+    game = Rising(*map(jnp.asarray, (bend, slope, most)), second=second)
+    given = {"q": jnp.zeros(1)} | ({"r": jnp.full(1, 0.5)} if second else {})
+    result = judge(game, given)
+    # Not a number where both the gain and the scale of payoffs are infinite.
+    assert result.status == Status.deviation_found and not evidence(result).regret <= 1e-6
