@@ -396,7 +396,7 @@ def test_solvers_are_those_of_vmap(name):
     rows = low + (high - low) * np.random.default_rng(0).random((64, len(low)))
     arrays, static = eqx.partition(game, eqx.is_array)
     built = kernel_of(game, how)
-    assert built is not None
+    assert isinstance(built, Kernel)
     found, left = built.run((arrays, Limit(np.int32(how.max_steps), np.bool_(True))), rows)
     one = jax.vmap(lambda arrays, row: how.point(eqx.combine(arrays, static), row), in_axes=(None, 0))
     wanted = jax.jit(one)(arrays, rows)
