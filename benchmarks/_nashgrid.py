@@ -13,7 +13,8 @@ from jaxtyping import Float
 
 from nashgrid.solver import BestResponse, GlobalSearch, Method, Newton, Status
 from nashgrid.solver._axes import knobs
-from nashgrid.solver._devices import How, default_width, kernel_of
+from nashgrid.solver._devices import default_width, kernel_of
+from nashgrid.solver._how import How
 from nashgrid.solver._labels import EVIDENCE
 from nashgrid.solver._retry import TwoPasses
 

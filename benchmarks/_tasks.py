@@ -8,8 +8,8 @@ import numpy as np
 from nashgrid.games import OpenSourcing
 from nashgrid.solver import BestResponse, GlobalSearch, Leader, Newton, Status
 from nashgrid.solver._axes import knobs
-from nashgrid.solver._devices import How
 from nashgrid.solver._game import Problem
+from nashgrid.solver._how import How
 from nashgrid.solver._labels import EVIDENCE
 
 from ._cases import SEED, Case, cases

@@ -19,7 +19,8 @@ import numpy as np
 
 from nashgrid.solver import BestResponse, GlobalSearch, Newton, Status
 from nashgrid.solver._axes import knobs
-from nashgrid.solver._devices import How, default_width, kernel_of
+from nashgrid.solver._devices import default_width, kernel_of
+from nashgrid.solver._how import How
 from nashgrid.solver._retry import TwoPasses
 
 from ._clock import clock, clock_name

@@ -22,9 +22,9 @@ from ._axes import Knob, knobs, put, take
 from ._best_response import BestResponse
 from ._check import check_options, prepare, structure
 from ._climb import Climb, Place, lbfgs
-from ._devices import How
 from ._errors import GameError, NotSolvedError
 from ._game import Problem
+from ._how import How
 from ._layout import dtype_of
 from ._low_discrepancy import low_discrepancy
 from ._method import Method

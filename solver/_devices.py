@@ -21,19 +21,16 @@ from jaxtyping import Array, Bool, Float
 
 from . import _numpy as jnp
 from ._aggregative import AggregativeGame
-from ._axes import Knob, put, take
+from ._axes import take
 from ._configure import fuses_loops
 from ._each import together
-from ._equilibrium import equilibrium
 from ._game import Game, Problem
+from ._how import How, Limit, Results, hashable, restored
 from ._kernel import Addressed, Kernel, Running, available, cores, kernel
 from ._kernel_gpu import GpuKernel, GpuRunning, gpu_kernel
-from ._labels import derivative, evidence, kept, reported
 from ._layout import Layout, layout_of
 from ._lowering import OverLanes
 from ._search_many import MANY_OWN
-from ._solution import Equilibrium
-from ._status import Status
 
 _TOGETHER = 64
 """The most points that a processor core solves together: few enough to stay in its cache, and to stop early."""
@@ -47,17 +44,6 @@ MOST = 300_000
 _TRIED = 100
 """Steps with which the kernel of a GPU is compared with the processor's."""
 
-Results = dict[str, Any]
-"""Name of a variable -> its values, points first."""
-
-
-class Limit(NamedTuple):
-    """How far a kernel goes this time."""
-
-    steps: Any
-    final: Any
-    """Whether what takes that many steps will not be solved again."""
-
 
 class Found(NamedTuple):
     """What a kernel has found."""
@@ -67,60 +53,6 @@ class Found(NamedTuple):
     """Points without what was asked for."""
     again: int
     """How many points have been solved twice."""
-
-
-@dataclasses.dataclass(frozen=True)
-class How:
-    """All that is fixed in a program besides the structure of the problem; hashable."""
-
-    axes: tuple[Knob, ...]
-    sensitivity: tuple[Knob, ...]
-    method: Any
-    tol: float
-    max_steps: int
-    search: Any
-    keep: tuple[str, ...] | None = None
-    """Names of the variables that are wanted; all if None."""
-
-    def unsolved(self, status: Any) -> Any:
-        """Whether each point lacks an equilibrium, or a first-order point if that is all that was asked for."""
-        # Numbers, not the enumeration, with which comparing costs as much as a solver does.
-        left = status != int(Status.successful)
-        return left if self.search is not None else left & (status != int(Status.first_order))
-
-    def solve(self, problem: Problem, limit: "Limit | None" = None) -> Equilibrium:
-        """The equilibrium of one problem, in fewer steps if wanted."""
-        options: dict[str, Any] = {"tol": self.tol, "max_steps": self.max_steps, "search": self.search}
-        if limit is not None:
-            options["max_steps"] = limit.steps
-            if isinstance(problem, Game):
-                options["final"] = limit.final
-        return equilibrium(problem, self.method, **options)
-
-    def point(self, problem: Problem, values: Float[Array, " axis"], limit: "Limit | None" = None) -> dict[str, Array]:
-        """All variables at one point of the grid."""
-        problem = put(problem, self.axes, list(values))
-        if not self.sensitivity:
-            eq = self.solve(problem, limit)
-            return kept(reported(eq) | evidence(eq), self.keep)
-
-        def real(theta: tuple[Array, ...]) -> tuple[dict[str, Array], Equilibrium]:
-            eq = self.solve(put(problem, self.sensitivity, theta), limit)
-            wanted = kept(reported(eq), self.keep)
-            return {k: v for k, v in wanted.items() if jnp.issubdtype(v.dtype, jnp.floating)}, eq
-
-        def along(direction: tuple[Array, ...]) -> tuple[dict[str, Array], Equilibrium]:
-            _, slopes, eq = jax.jvp(real, (theta,), (direction,), has_aux=True)
-            return slopes, eq
-
-        theta = take(problem, self.sensitivity)
-        directions = tuple(jnp.asarray(row, theta[0].dtype) for row in np.eye(len(theta)))
-        # One solve for all directions: only the derivatives have them as an axis.
-        slopes, eq = jax.vmap(along, out_axes=(0, None))(directions)
-        every = kept(reported(eq) | evidence(eq), self.keep)
-        for name, rows in slopes.items():
-            every |= {derivative(name, knob.name): rows[i] for i, knob in enumerate(self.sensitivity)}
-        return every
 
 
 def devices() -> tuple[Any, ...]:
@@ -135,7 +67,7 @@ def on_host() -> bool:
 
 def program(problem: Problem, how: How) -> Any:
     """The compiled function (arrays of the problem, points) -> results; the same object for the same arguments."""
-    return _program(_hashable(problem), how, devices())[0]
+    return _program(hashable(problem), how, devices())[0]
 
 
 def kernel_of(problem: Problem, how: How, points: float | None = None) -> Kernel | GpuKernel | None:
@@ -150,7 +82,7 @@ def kernel_of(problem: Problem, how: How, points: float | None = None) -> Kernel
     leaves, structure = jax.tree.flatten(arrays)
     how, dtype = dataclasses.replace(how, max_steps=0), jnp.result_type(float)
     kinds = tuple((leaf.shape, leaf.dtype) for leaf in leaves)
-    ready = _kernel(_hashable(problem), how, structure, kinds, dtype, None if on_host() else devices())
+    ready = _kernel(hashable(problem), how, structure, kinds, dtype, None if on_host() else devices())
     return ready(points, problem)
 
 
@@ -164,7 +96,7 @@ def _kernel(
     on: tuple[Any, ...] | None,
 ) -> Callable[[float | None, Problem], Kernel | GpuKernel | None]:
     """The kernel, made ready for so many points when it is asked for: for these devices, or for the processor."""
-    static = _static(parts)
+    static = restored(parts)
 
     def one(shared: tuple[Any, Limit], values: Float[Array, " axis"]) -> tuple[Results, Bool[Array, ""]]:
         arrays, limit = shared
@@ -207,31 +139,10 @@ def _layout(game: Game) -> Layout:
     return eqx.filter_eval_shape(layout_of, game)
 
 
-def shapes(problem: Problem, how: How) -> Equilibrium:
-    """The shapes of the equilibrium of one problem; traced once for the same arguments."""
-    return jax.eval_shape(_single(_hashable(problem), how), eqx.partition(problem, eqx.is_array)[0])
-
-
-def _hashable(problem: Problem) -> tuple[Any, ...]:
-    """All of a problem but its arrays; a module itself is not hashable if a field is a dictionary."""
-    leaves, structure = jax.tree.flatten(eqx.partition(problem, eqx.is_array)[1])
-    return (structure, *leaves)
-
-
-def _static(parts: tuple[Any, ...]) -> Problem:
-    structure, *leaves = parts
-    return jax.tree.unflatten(structure, leaves)
-
-
-@functools.lru_cache(maxsize=16)
-def _single(parts: tuple[Any, ...], how: How) -> Callable[[Any], Equilibrium]:
-    return jax.jit(lambda arrays: how.solve(eqx.combine(arrays, _static(parts))))
-
-
 @functools.lru_cache(maxsize=16)
 def _program(parts: tuple[Any, ...], how: How, on: tuple[Any, ...]) -> tuple[Any, OverLanes]:
     """The program, and what it does with `_APART` points at a time."""
-    static = _static(parts)
+    static = restored(parts)
 
     def one(arrays: Any, values: Float[Array, " axis"]) -> Results:
         return how.point(eqx.combine(arrays, static), values)
@@ -311,7 +222,7 @@ class Lanes:
     """A program of a fixed width: any number of points, that many at a time."""
 
     def __init__(self, problem: Problem, how: How, width: int):
-        self.program, self._apart = _program(_hashable(problem), how, devices())
+        self.program, self._apart = _program(hashable(problem), how, devices())
         self.arrays = eqx.partition(problem, eqx.is_array)[0]
         self.axes, self.max_steps = len(how.axes), how.max_steps
         self.width = whole(width)

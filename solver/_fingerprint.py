@@ -15,9 +15,9 @@ import jax
 import numpy as np
 
 from ._axes import put
-from ._devices import How
 from ._dynamic_game import DynamicGame, programs_of
 from ._game import Game, Problem
+from ._how import How
 from ._solution import Equilibrium
 
 Fingerprint = dict[str, str]

@@ -20,9 +20,9 @@ from ._axes import Knob, knobs, put, take
 from ._best_response import BestResponse
 from ._catalog import suggest
 from ._check import check_options, prepare
-from ._devices import How, shapes
 from ._errors import GameError, NotIdentifiedWarning, NotSolvedError
 from ._game import Problem
+from ._how import How, shapes
 from ._identified import covariance, described, flat_directions
 from ._labels import reported
 from ._layout import dtype_of

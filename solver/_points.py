@@ -12,10 +12,11 @@ from jaxtyping import ArrayLike, Float
 from ._axes import knobs
 from ._best_response import BestResponse
 from ._check import check_options, prepare
-from ._devices import How, default_width, kernel_of, shapes
+from ._devices import default_width, kernel_of
 from ._errors import GameError
 from ._game import Problem
 from ._grid import Grid
+from ._how import How, shapes
 from ._labels import schema
 from ._layout import dtype_of
 from ._method import Method

@@ -19,8 +19,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from ._devices import How, KernelLanes, Lanes, Results, kernel_of
+from ._devices import KernelLanes, Lanes, kernel_of
 from ._game import Game, Problem
+from ._how import How, Results
 from ._labels import derivative
 from ._method import Method
 

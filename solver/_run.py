@@ -12,9 +12,9 @@ from typing import Any, Protocol
 import numpy as np
 import xarray as xr
 
-from ._devices import How, Results
 from ._game import Problem
 from ._grid import Grid
+from ._how import How, Results
 from ._labels import Schema
 from ._progress import Progress
 from ._retry import TwoPasses

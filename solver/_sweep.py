@@ -18,12 +18,13 @@ from jaxtyping import ArrayLike
 from ._axes import grid, knobs, leaves, put
 from ._best_response import BestResponse
 from ._check import check_options, prepare
-from ._devices import How, budget, default_width, devices, kernel_of, shapes
+from ._devices import budget, default_width, devices, kernel_of
 from ._dynamic_game import DynamicGame
 from ._errors import GameError
 from ._fingerprint import array_text, fingerprint, text
 from ._game import Problem
 from ._grid import Grid, cut
+from ._how import How, shapes
 from ._labels import Schema, schema
 from ._layout import dtype_of
 from ._method import Method

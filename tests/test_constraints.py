@@ -27,9 +27,9 @@ from nashgrid.solver import (
 )
 from nashgrid.solver._axes import grid
 from nashgrid.solver._check import prepare
-from nashgrid.solver._devices import How, shapes
 from nashgrid.solver._equilibrium import equilibrium
 from nashgrid.solver._fingerprint import fingerprint
+from nashgrid.solver._how import How, shapes
 from nashgrid.solver._labels import schema
 from tests.judged import Quadratic, evidence, judge, quadratic
 

@@ -23,7 +23,8 @@ from nashgrid.games import (
 )
 from nashgrid.solver import BestResponse, Game, GlobalSearch, Newton, Status, _devices, _kernel, parameter, sweep
 from nashgrid.solver._axes import knobs
-from nashgrid.solver._devices import How, Limit, kernel_of
+from nashgrid.solver._devices import kernel_of
+from nashgrid.solver._how import How, Limit
 from nashgrid.solver._kernel import Addressed, Kernel, kernel
 from nashgrid.solver._kernel_ir import UnsupportedError
 from nashgrid.solver._kernel_read import traced, written

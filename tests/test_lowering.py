@@ -18,8 +18,9 @@ from jax import lax
 from nashgrid.games import LinearCournot, OpenSourcing, ResearchSpillovers
 from nashgrid.solver import BestResponse, GlobalSearch, Newton, Status, _devices, _each, _lowering, sweep
 from nashgrid.solver._axes import knobs
-from nashgrid.solver._devices import How, Lanes
+from nashgrid.solver._devices import Lanes
 from nashgrid.solver._elements import Elements
+from nashgrid.solver._how import How
 from nashgrid.solver._lowering import over_lanes
 from tests.textbook import SeveralMarkets
 

@@ -21,6 +21,7 @@ from nashgrid.solver import BestResponse, Game, GameError, Leader, Newton, Statu
 from nashgrid.solver import _devices as devices_module
 from nashgrid.solver._axes import knobs
 from nashgrid.solver._check import prepare
+from nashgrid.solver._how import How
 from nashgrid.solver._points import at_points
 from nashgrid.solver._search import GlobalSearch
 from nashgrid.solver._sweep import sweep
@@ -127,7 +128,7 @@ def test_all_derivatives_come_from_one_solve(certified):
     for names in (("intercept",), ("intercept", "cost[0]", "cost[1]")):
         game = prepare(Duopoly())
         search = GlobalSearch() if certified else None
-        how = devices_module.How(knobs(game, ("intercept",), ""), knobs(game, names, ""), Newton(), 1e-9, 9, search)
+        how = How(knobs(game, ("intercept",), ""), knobs(game, names, ""), Newton(), 1e-9, 9, search)
         lowered = devices_module.program(game, how).lower(eqx.filter(game, eqx.is_array), np.ones((4, 1)))
         loops.append(lowered.as_text().count("stablehlo.while"))
     assert loops[0] == loops[1] > 0
